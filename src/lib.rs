@@ -1,0 +1,6 @@
+//! Answers the messages of WeChat official accounts from rule files, and hands the rest to people.
+//!
+//! The modules in reading order; ARCHITECTURE.md has the map and the rules between them.
+
+pub mod model;
+pub mod store;

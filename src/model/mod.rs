@@ -1,0 +1,22 @@
+//! Names the things the program is about: ids, messages, replies, conversations and what may happen to them.
+//! Owns: shapes, limits and the legal changes of a conversation. Uses: nothing of ours. Never: I/O, the clock, a wire format.
+
+pub mod access;
+pub mod conversation;
+pub mod desk;
+pub mod entry;
+pub mod ids;
+pub mod incoming;
+pub mod message;
+pub mod reply;
+pub mod time;
+pub mod window;
+
+pub use access::{ApiToken, Role};
+pub use conversation::{Act, Conversation, Refusal, State};
+pub use entry::{Answer, Change, Entry, Turn};
+pub use ids::{AccountName, AgentName, ConversationId, MessageId, OpenId, RuleId, TurnKey};
+pub use incoming::{Content, Event, EventKind, Field, Incoming};
+pub use message::{By, Delivery, Direction, Message};
+pub use reply::{Article, Reply};
+pub use time::Time;

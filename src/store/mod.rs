@@ -1,0 +1,368 @@
+//! States what must be remembered and how surely, in the words of the domain.
+//! Owns: the [`Store`] trait, its promises and errors. Uses: model. Never: why a record changes; no type of a database leaves its file.
+//!
+//! Every verb is atomic: it happens as a whole or not at all, also over a crash. A verb that promises durability returns
+//! only when a `kill -9`, and a power failure on a disk that honours fsync, can no longer undo it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::model::conversation::Refusal;
+use crate::model::entry::{Push, Settled};
+use crate::model::{
+    AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, Message, MessageId,
+    OpenId, Reply, State, Time, Turn, TurnKey,
+};
+
+/// What the server remembers. One implementation per database.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Claims a turn for its follower: turns of one follower are handed out one after another, different followers never
+    /// wait for each other. Waits while another turn of this follower runs, and while a turn with this key runs; if that
+    /// one is abandoned, this caller gets it as [`Claim::First`]. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error`] when a stored answer cannot be read.
+    async fn claim_turn(
+        &self,
+        account: &AccountName,
+        follower: &OpenId,
+        key: TurnKey,
+        now: Time,
+    ) -> Result<Claim, Error>;
+
+    /// Writes a turn down and ends its claim; repeats of its key find its answer from now on. Durable on return when
+    /// [`Answer::is_durable`](crate::model::Answer::is_durable), else within 500 ms. Cancelling the returned future does
+    /// not cancel the commit.
+    ///
+    /// # Errors
+    /// [`Error`] when neither the database nor the spill file took it: the turn is as if it had never been claimed.
+    async fn commit_turn(
+        &self,
+        ticket: Ticket,
+        turn: Turn,
+        at: Time,
+    ) -> Result<Arc<Conversation>, Error>;
+
+    /// Replaces a turn's passive answer, that came too late, by a push. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn answer_late(
+        &self,
+        conversation: ConversationId,
+        turn: TurnKey,
+        push: Push,
+        at: Time,
+    ) -> Result<(), Error>;
+
+    /// Does what a person asks, if [`Conversation::act`] allows it; of two that race exactly one wins. Durable on return.
+    ///
+    /// # Errors
+    /// [`ActError::Refused`] with the conversation as it is; [`ActError::NotFound`]; [`ActError::Store`].
+    async fn act(
+        &self,
+        conversation: ConversationId,
+        act: Act,
+        by: &AgentName,
+        now: Time,
+        seed: TurnKey,
+    ) -> Result<Acted, ActError>;
+
+    /// A conversation as it is now.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Arc<Conversation>>, Error>;
+
+    /// Conversations that fit the query, newest `updated_at` first.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn conversations(&self, query: &Query) -> Result<Page, Error>;
+
+    /// The newest `limit` lines of a conversation's history, older than `before` if given; oldest first. Deliveries are as
+    /// they are now.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn messages(
+        &self,
+        id: ConversationId,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Message>, Error>;
+
+    /// Takes the next push that is due, oldest first, one at a time per follower, and notes that its attempt begins.
+    /// Durable on return: after a crash the push is found as `unknown`, never sent again.
+    ///
+    /// # Errors
+    /// [`Error`] when the beginning could not be written; nothing is to be sent then.
+    async fn take_push(&self, now: Time) -> Result<Option<Taken>, Error>;
+
+    /// Notes how an attempt ended. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn settle_push(
+        &self,
+        conversation: ConversationId,
+        push: MessageId,
+        result: Settled,
+        now: Time,
+    ) -> Result<(), Error>;
+
+    /// Waits until a push may have become ready since the last call returned; may return early, never late.
+    async fn push_queued(&self);
+
+    /// The earliest time at which a queued push that is not due yet becomes due.
+    async fn next_push_at(&self) -> Option<Time>;
+
+    /// Keeps a rule set and makes it the active one. The same content again keeps its number. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn publish_revision(
+        &self,
+        files: RuleFiles,
+        author: &str,
+        now: Time,
+    ) -> Result<u64, Error>;
+
+    /// All kept revisions, newest first, without their files.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn revisions(&self) -> Result<Vec<Revision>, Error>;
+
+    /// The files of a revision.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn revision_files(&self, revision: u64) -> Result<Option<RuleFiles>, Error>;
+
+    /// Keeps an API token; `false` when the name is taken. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn add_token(&self, token: ApiToken) -> Result<bool, Error>;
+
+    /// All API tokens, by name.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn tokens(&self) -> Result<Vec<ApiToken>, Error>;
+
+    /// Forgets an API token; `false` when there is none of this name. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn revoke_token(&self, name: &str) -> Result<bool, Error>;
+
+    /// Removes one follower everywhere: conversation, messages, answers kept for repeats. Durable on return; `false` when
+    /// nothing was known.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn erase(&self, account: &AccountName, follower: &OpenId) -> Result<bool, Error>;
+
+    /// How the store is.
+    fn health(&self) -> Health;
+
+    /// How many conversations are in each state, per account.
+    fn counts(&self) -> Vec<(AccountName, State, usize)>;
+
+    /// Writes everything down and lets go of the files. Verbs after this fail.
+    async fn close(&self);
+}
+
+/// What a claim found.
+#[derive(Debug)]
+pub enum Claim {
+    /// Nobody had this turn before.
+    First {
+        /// The right to commit it; dropping it abandons the turn.
+        ticket: Ticket,
+        /// What is known of the follower.
+        conversation: Option<Arc<Conversation>>,
+    },
+    /// It was answered before.
+    Repeat {
+        /// The clear passive reply that was given; `None` is `success`.
+        passive: Option<Reply>,
+        /// Its `CreateTime`.
+        at: Time,
+    },
+}
+
+/// The right to commit one claimed turn. Dropping it lets the next turn of the follower, or a repeat of this one, begin.
+pub struct Ticket {
+    /// The account.
+    pub account: AccountName,
+    /// The follower.
+    pub follower: OpenId,
+    /// The turn.
+    pub key: TurnKey,
+    lanes: Option<Arc<dyn Lanes>>,
+}
+
+/// Where tickets come from and go back to.
+pub trait Lanes: Send + Sync {
+    /// Ends the claim of a turn that was not committed.
+    fn abandon(&self, account: &AccountName, follower: &OpenId, key: TurnKey);
+}
+
+impl Ticket {
+    /// Hands out the right to a turn; the store's side only.
+    pub fn new(
+        lanes: Arc<dyn Lanes>,
+        account: AccountName,
+        follower: OpenId,
+        key: TurnKey,
+    ) -> Self {
+        Self {
+            account,
+            follower,
+            key,
+            lanes: Some(lanes),
+        }
+    }
+
+    /// Takes the right back without abandoning the turn; the store's side only, at commit.
+    pub fn redeem(mut self) {
+        self.lanes = None;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(lanes) = self.lanes.take() {
+            lanes.abandon(&self.account, &self.follower, self.key);
+        }
+    }
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ticket({})", self.key)
+    }
+}
+
+/// What an act led to.
+#[derive(Clone, Debug)]
+pub struct Acted {
+    /// The conversation afterwards.
+    pub conversation: Arc<Conversation>,
+    /// The message or note that the act made, or had made when its key came before.
+    pub message: Option<MessageId>,
+    /// Whether it was so already: nothing was written.
+    pub already: bool,
+}
+
+/// Why an act did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// There is no such conversation.
+    #[error("no such conversation")]
+    NotFound,
+    /// The conversation does not allow it.
+    #[error("{0}")]
+    Refused(Refusal, Arc<Conversation>),
+    /// It could not be written.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// Which conversations.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Of these accounts; empty means all.
+    pub accounts: Vec<AccountName>,
+    /// In one of these states; empty means all.
+    pub states: Vec<State>,
+    /// Of this follower.
+    pub follower: Option<OpenId>,
+    /// Older than this place: `updated_at` and id of the last one seen.
+    pub after: Option<(Time, ConversationId)>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Some conversations.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The conversations, newest first.
+    pub conversations: Vec<Arc<Conversation>>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+}
+
+/// A push taken to be sent.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// The account to send it from.
+    pub account: AccountName,
+    /// Who gets it.
+    pub follower: OpenId,
+    /// What.
+    pub push: Push,
+}
+
+/// The files of a rule set: path under `rules/` with `/`, and bytes; sorted by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleFiles(pub Vec<(String, Bytes)>);
+
+/// One kept state of the rules directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Its number, from 1.
+    pub revision: u64,
+    /// SHA-256 of the files, hex.
+    pub hash: String,
+    /// When it was first kept.
+    pub at: Time,
+    /// Who made it.
+    pub author: String,
+    /// Whether it is the one that runs.
+    pub active: bool,
+}
+
+/// How a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Everything is written where it belongs.
+    Good,
+    /// The database refuses; messages go to the spill file for now.
+    Spilling(Arc<str>),
+    /// Nothing can be written.
+    Failed(Arc<str>),
+}
+
+/// Why the store could not do its work.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has the directory.
+    #[error("another wxreply already uses {0}")]
+    Locked(String),
+    /// The disk is full, or the database failed, and the spill file too.
+    #[error("nothing can be written: {0}")]
+    Unwritable(Arc<str>),
+    /// What is stored cannot be read.
+    #[error("stored data cannot be read: {0}")]
+    Unreadable(Arc<str>),
+    /// The data was written by a newer version.
+    #[error("the data has format {found}, this version knows {known}")]
+    Newer {
+        /// What was found.
+        found: u8,
+        /// The newest format this version knows.
+        known: u8,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
