@@ -9,6 +9,7 @@ pub mod ids;
 pub mod incoming;
 pub mod message;
 pub mod reply;
+pub mod rule_files;
 pub mod time;
 pub mod window;
 
@@ -19,4 +20,5 @@ pub use ids::{AccountName, AgentName, ConversationId, MessageId, OpenId, RuleId,
 pub use incoming::{Content, Event, EventKind, Field, Incoming};
 pub use message::{By, Delivery, Direction, Message};
 pub use reply::{Article, Reply};
+pub use rule_files::RuleFiles;
 pub use time::Time;

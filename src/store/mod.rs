@@ -6,15 +6,13 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-
 use crate::model::conversation::Refusal;
 use crate::model::entry::{Push, Settled};
 use crate::model::{
     AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, Message, MessageId,
-    OpenId, Reply, State, Time, Turn, TurnKey,
+    OpenId, Reply, RuleFiles, State, Time, Turn, TurnKey,
 };
+use async_trait::async_trait;
 
 /// What the server remembers. One implementation per database.
 #[async_trait]
@@ -311,10 +309,6 @@ pub struct Taken {
     /// What.
     pub push: Push,
 }
-
-/// The files of a rule set: path under `rules/` with `/`, and bytes; sorted by path.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuleFiles(pub Vec<(String, Bytes)>);
 
 /// One kept state of the rules directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
