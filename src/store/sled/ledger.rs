@@ -1,10 +1,12 @@
 //! Remembers which turns were answered, and under which number their answer stands in the journal.
 //! Owns: the table in memory and its form in the database. Uses: journal's format. Never: the answer itself.
 //!
-//! A million keys must fit into some fifteen MiB, so the table keeps 56 of a key's 128 bits and the number, 11 bytes in all.
-//! Two keys may look alike here: whoever finds a number reads the entry and compares the whole key.
+//! A million keys must fit into some ten MiB, so the ledger in memory keeps 41 of a key's 128 bits (ten by the table it is in)
+//! and half of the number, eight bytes in all. Two keys may look alike here: whoever finds a number reads the entry and
+//! compares the whole key.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,14 +18,12 @@ use crate::store::Error;
 use super::disk::{Disk, Map, Refused};
 use super::journal::{FORMAT, opened, unreadable};
 
-/// Locks; each guards `BUCKETS / SHARDS` buckets.
-const SHARDS: usize = 64;
-/// Buckets, by the first two bytes of a key.
-const BUCKETS: usize = 1 << 16;
+/// Tables, each with its lock. Many: a growing table exists twice for a moment.
+const SHARDS: usize = 1024;
 /// Keys in one stored value: about 2 KiB.
 const KEYS_PER_VALUE: usize = 256;
 
-/// What the table keeps of a key.
+/// What is stored of a key.
 type Fragment = [u8; 7];
 
 fn fragment(key: TurnKey) -> Fragment {
@@ -31,45 +31,120 @@ fn fragment(key: TurnKey) -> Fragment {
     [a, b, c, d, e, f, g]
 }
 
-/// Five bytes of the key and six of the number: 2^48 entries are 89 years at 100,000 a second.
-#[derive(Clone, Copy)]
-struct Slot([u8; 11]);
+/// Four bytes of the key, never all zero, above the last four of the number.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Slot(u64);
 
 impl Slot {
-    fn new([_, _, a, b, c, d, e]: Fragment, number: u64) -> Self {
-        let [_, _, u, v, w, x, y, z] = number.to_be_bytes();
-        Self([a, b, c, d, e, u, v, w, x, y, z])
+    fn new([_, _, a, b, c, d, _]: Fragment, number: u64) -> Self {
+        let [_, _, _, _, w, x, y, z] = number.to_be_bytes();
+        Self(u64::from_be_bytes([a, b, c, d | 1, w, x, y, z]))
     }
 
-    fn number(self) -> u64 {
-        let [.., u, v, w, x, y, z] = self.0;
-        u64::from_be_bytes([0, 0, u, v, w, x, y, z])
+    fn is_empty(self) -> bool {
+        self == Self::default()
     }
 
-    fn is_of(self, [_, _, a, b, c, d, e]: Fragment) -> bool {
-        self.0.starts_with(&[a, b, c, d, e])
+    fn is_like(self, other: Self) -> bool {
+        self.0 >> 32 == other.0 >> 32
+    }
+
+    /// The newest number that ends in these bytes and is not above `newest`: the ledger never holds 2^32 numbers.
+    fn number(self, newest: u64) -> u64 {
+        let behind = (newest & LOW).wrapping_sub(self.0 & LOW) & LOW;
+        newest.saturating_sub(behind)
     }
 }
 
-type Bucket = Vec<Slot>;
+/// The part of a number that a slot keeps.
+const LOW: u64 = 0xFFFF_FFFF;
+
+/// A table of slots, each as near behind the place that its key names as there was room.
+#[derive(Default)]
+struct Table {
+    slots: Vec<Slot>,
+    used: usize,
+}
+
+impl Table {
+    /// The places of a key, the likeliest first.
+    fn places(&self, slot: Slot) -> impl Iterator<Item = usize> + use<> {
+        let len = self.slots.len();
+        let home = ((slot.0 >> 32) * u64::try_from(len).unwrap_or(0)) >> 32;
+        let home = usize::try_from(home).unwrap_or(0);
+        (home..len).chain(0..home)
+    }
+
+    fn insert(&mut self, slot: Slot) {
+        // Four fifths full, then a quarter more room: the ledger is most of what a million messages add to memory.
+        if self.used * 5 >= self.slots.len() * 4 {
+            self.rebuild(self.slots.len() + (self.slots.len() / 4).max(8), |_| true);
+        }
+        self.put(slot);
+    }
+
+    fn put(&mut self, slot: Slot) {
+        for place in self.places(slot) {
+            if let Some(free) = self.slots.get_mut(place).filter(|free| free.is_empty()) {
+                *free = slot;
+                self.used += 1;
+                return;
+            }
+        }
+    }
+
+    /// A table of `len` places with the slots to be kept.
+    fn rebuild(&mut self, len: usize, is_kept: impl Fn(Slot) -> bool) {
+        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); len]);
+        self.used = 0;
+        for slot in old {
+            if !slot.is_empty() && is_kept(slot) {
+                self.put(slot);
+            }
+        }
+    }
+
+    /// The slots that may be of the same key.
+    fn find(&self, like: Slot) -> impl Iterator<Item = Slot> {
+        let slots = self.places(like);
+        let slots = slots.map_while(|place| self.slots.get(place).copied());
+        slots
+            .take_while(|slot| !slot.is_empty())
+            .filter(move |slot| slot.is_like(like))
+    }
+
+    /// Drops what is not to be kept, and the room it took.
+    fn sweep(&mut self, is_kept: impl Fn(Slot) -> bool) {
+        let slots = self.slots.iter().copied();
+        let kept = slots
+            .filter(|slot| !slot.is_empty() && is_kept(*slot))
+            .count();
+        if kept < self.used {
+            self.rebuild(kept + kept / 2 + 8, is_kept);
+        }
+    }
+}
 
 /// Keys of answered turns, in memory.
 pub(super) struct Ledger {
-    shards: Vec<Mutex<Vec<Bucket>>>,
+    shards: Vec<Mutex<Table>>,
+    /// The greatest number so far.
+    newest: AtomicU64,
 }
 
 impl Ledger {
     pub(super) fn new() -> Self {
-        let shard = || Mutex::new(vec![Bucket::new(); BUCKETS / SHARDS]);
         Self {
-            shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+            shards: std::iter::repeat_with(Mutex::default)
+                .take(SHARDS)
+                .collect(),
+            newest: AtomicU64::new(0),
         }
     }
 
-    fn with<T>(&self, [a, b, ..]: Fragment, work: impl FnOnce(&mut Bucket) -> T) -> Option<T> {
-        let bucket = usize::from(u16::from_be_bytes([a, b]));
-        let mut shard = self.shards.get(bucket % SHARDS)?.lock();
-        shard.get_mut(bucket / SHARDS).map(work)
+    fn shard(&self, [a, b, ..]: Fragment) -> &Mutex<Table> {
+        let shard = usize::from(u16::from_be_bytes([a, b])) % SHARDS;
+        self.shards.get(shard).expect("there are SHARDS shards")
     }
 
     /// Notes that the entry with this number answers this turn.
@@ -78,44 +153,38 @@ impl Ledger {
     }
 
     fn insert_fragment(&self, fragment: Fragment, number: u64) {
-        self.with(fragment, |bucket| {
-            if bucket.len() == bucket.capacity() {
-                // By a quarter, not twofold: the table is most of what a million messages add to memory.
-                bucket.reserve_exact((bucket.len() / 4).max(4));
-            }
-            bucket.push(Slot::new(fragment, number));
-        });
+        self.newest.fetch_max(number, Ordering::Relaxed);
+        let slot = Slot::new(fragment, number);
+        self.shard(fragment).lock().insert(slot);
     }
 
     /// Takes a note back.
     pub(super) fn remove(&self, key: TurnKey, number: u64) {
         let fragment = fragment(key);
-        self.with(fragment, |bucket| {
-            bucket.retain(|slot| !(slot.is_of(fragment) && slot.number() == number));
-        });
+        let gone = Slot::new(fragment, number);
+        let mut table = self.shard(fragment).lock();
+        // What stands behind it may stand there because of it.
+        let len = table.slots.len();
+        table.rebuild(len, |slot| slot != gone);
     }
 
     /// The numbers of entries that may answer this turn, newest first.
     pub(super) fn find(&self, key: TurnKey) -> SmallVec<[u64; 2]> {
         let fragment = fragment(key);
-        self.with(fragment, |bucket| {
-            let slots = bucket.iter().rev().filter(|slot| slot.is_of(fragment));
-            slots.map(|slot| slot.number()).collect()
-        })
-        .unwrap_or_default()
+        let table = self.shard(fragment).lock();
+        let newest = self.newest.load(Ordering::Relaxed);
+        let found = table.find(Slot::new(fragment, 0));
+        let mut found: SmallVec<[u64; 2]> = found.map(|slot| slot.number(newest)).collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        found
     }
 
     /// Drops the numbers below `from` in one of the shards.
     fn sweep(&self, shard: usize, from: u64) {
-        let Some(shard) = self.shards.get(shard % SHARDS) else {
-            return;
-        };
-        for bucket in shard.lock().iter_mut() {
-            let before = bucket.len();
-            bucket.retain(|slot| slot.number() >= from);
-            if bucket.len() < before {
-                bucket.shrink_to_fit();
-            }
+        if let Some(shard) = self.shards.get(shard % SHARDS) {
+            let mut table = shard.lock();
+            let newest = self.newest.load(Ordering::Relaxed);
+            table.sweep(|slot| slot.number(newest) >= from);
         }
     }
 }
@@ -200,9 +269,12 @@ impl Pages {
                 self.stored.push_back((*first, *at));
             }
         }
+        // As keys come, tables are swept in turn: never all at once.
         if let Some((first, _)) = self.stored.front() {
-            self.swept += 1;
-            ledger.sweep(self.swept, *first);
+            for _ in 0..=count / KEYS_PER_VALUE {
+                self.swept += 1;
+                ledger.sweep(self.swept, *first);
+            }
         }
     }
 
@@ -274,6 +346,20 @@ mod tests {
         assert!(ledger.find(key(20_001)).is_empty());
         ledger.remove(key(5), 30_000);
         assert_eq!(ledger.find(key(5)).as_slice(), [5]);
+    }
+
+    #[test]
+    fn half_a_number_is_enough() {
+        let ledger = Ledger::new();
+        let near = (7 << 32) - 2;
+        for n in 0..5 {
+            ledger.insert(key(n), near + n);
+        }
+        for n in 0..5 {
+            assert_eq!(ledger.find(key(n)).as_slice(), [near + n]);
+        }
+        ledger.remove(key(1), near + 1);
+        assert!(ledger.find(key(1)).is_empty());
     }
 
     #[test]
