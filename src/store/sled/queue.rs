@@ -17,11 +17,11 @@ use super::seats::Seat;
 /// How long an entry that nobody waits for may stay in memory; with writing and syncing it is below 500 ms.
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
 /// A group that is larger is written at once.
-const FLUSH_BYTES: usize = 512 << 10;
+const FLUSH_BYTES: usize = 256 << 10;
 /// Beyond this everybody waits until their own entry is written.
-const CROWDED_BYTES: usize = 8 << 20;
+const CROWDED_BYTES: usize = 1 << 20;
 /// Buffers above this are not kept for the next group.
-const SPARE_BYTES: usize = 1 << 20;
+const SPARE_BYTES: usize = 2 << 20;
 
 /// What is done once an entry is durable, or cannot be.
 pub(super) struct Mark {
