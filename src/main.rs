@@ -1,1 +1,2 @@
+//! Runs the command line.
 fn main() {}

@@ -1,2 +1,4 @@
 //! The one integration binary: drives the program from outside. Every file beside this one is named here.
 #![expect(missing_docs, unreachable_pub, reason = "tests document themselves")]
+
+mod architecture;

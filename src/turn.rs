@@ -1,0 +1,199 @@
+//! Takes one message through its turn: claim, decide, commit, answer. Read this first.
+//! Owns: the order of the steps and the deadline. Uses: store, decide, model. Never: HTTP, XML, TOML, which store it is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::time::{Instant, timeout_at};
+
+use crate::decide::{ActiveRules, Decision, Memory, Outcome, decide, rule_push};
+use crate::model::entry::{Move, Spoken};
+use crate::model::{AccountName, By, Conversation, Incoming, Reply, Time, Turn, TurnKey};
+use crate::store::{Claim, Error, Store};
+
+/// Says whether an account can push now.
+pub type CanPush = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Everything a turn needs; one value for the whole server.
+pub struct Turns {
+    store: Arc<dyn Store>,
+    rules: Arc<ArcSwap<ActiveRules>>,
+    can_push: HashMap<AccountName, CanPush>,
+    deadline: Duration,
+}
+
+/// One verified message.
+#[derive(Debug)]
+pub struct Received {
+    /// The account it came to.
+    pub account: AccountName,
+    /// Its identity over repeats.
+    pub key: TurnKey,
+    /// What came.
+    pub incoming: Incoming,
+    /// When its first byte was read: the deadline counts from here.
+    pub first_byte: Instant,
+    /// The same moment on the wall clock.
+    pub at: Time,
+}
+
+/// What goes back to WeChat.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The clear passive reply; `None` is `success`.
+    pub reply: Option<Reply>,
+    /// Its `CreateTime`.
+    pub at: Time,
+    /// How it came about.
+    pub course: Course,
+    /// Who speaks, and which rule.
+    pub own: Option<Spoken>,
+    /// Where the conversation went.
+    pub moved: Option<Move>,
+}
+
+/// How an answer came about, for counters and the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// It was decided now.
+    Decided(Outcome),
+    /// It was decided before: WeChat repeats itself.
+    Repeated,
+    /// The deadline passed; the turn goes on behind `success`.
+    Late,
+    /// The message could not be kept.
+    Unkept,
+}
+
+impl Turns {
+    /// Turns on this store, with the rules that are active at each moment. Accounts absent from `can_push` cannot push.
+    pub fn new(
+        store: Arc<dyn Store>,
+        rules: Arc<ArcSwap<ActiveRules>>,
+        can_push: HashMap<AccountName, CanPush>,
+        deadline: Duration,
+    ) -> Self {
+        Self { store, rules, can_push, deadline }
+    }
+
+    /// Whether this account can push now.
+    pub fn can_push(&self, account: &AccountName) -> bool {
+        self.can_push.get(account).is_some_and(|can| can())
+    }
+
+    /// Answers a message, always, and by the deadline. A turn that is not finished by then goes on by itself: its answer
+    /// travels as a push.
+    pub async fn answer(self: &Arc<Self>, received: Received) -> Answered {
+        let at = received.at;
+        let until = received.first_byte + self.deadline;
+        let mut work = Box::pin(Arc::clone(self).run(received));
+        match timeout_at(until, &mut work).await {
+            Ok(finished) => finished.answered,
+            Err(_past_deadline) => {
+                let turns = Arc::clone(self);
+                tokio::spawn(async move { turns.deliver_late(work.await).await });
+                Answered { reply: None, at, course: Course::Late, own: None, moved: None }
+            }
+        }
+    }
+
+    async fn run(self: Arc<Self>, received: Received) -> Finished {
+        let Received { account, key, incoming, at, .. } = received;
+        let (ticket, conversation) = match self.store.claim_turn(&account, &incoming.from, key, at).await {
+            Ok(Claim::First { ticket, conversation }) => (ticket, conversation),
+            Ok(Claim::Repeat { passive, at }) => return Finished::repeat(key, passive, at),
+            Err(error) => return self.unkept(key, at, None, &error),
+        };
+        let rules = self.rules.load();
+        let can_push = self.can_push(&account);
+        let memory = Memory { account, key, conversation, can_push };
+        let decision = decide(&incoming, &memory, &rules, at);
+        let Memory { account, .. } = memory;
+        if let Some(follower) = &decision.erase {
+            drop(ticket);
+            return match self.store.erase(&account, follower).await {
+                Ok(_) => Finished::success(key, at, decision.outcome),
+                Err(error) => self.unkept(key, at, None, &error),
+            };
+        }
+        if !decision.is_kept {
+            return Finished::success(key, at, decision.outcome);
+        }
+        let Decision { outcome, answer, .. } = decision;
+        let answered = Answered {
+            reply: answer.passive().cloned(),
+            at,
+            course: Course::Decided(outcome),
+            own: answer.own.clone(),
+            moved: answer.moved,
+        };
+        match self.store.commit_turn(ticket, Turn { key, account, incoming, answer }, at).await {
+            Ok(conversation) => Finished { answered, key, conversation: Some(conversation) },
+            Err(error) => self.unkept(key, at, Some(answered), &error),
+        }
+    }
+
+    /// A message that could not be kept: a rule's answer is given all the same, a message for a person is not taken
+    /// in silence.
+    fn unkept(&self, key: TurnKey, at: Time, decided: Option<Answered>, error: &Error) -> Finished {
+        tracing::error!(%error, turn.key = %key, "a message could not be kept");
+        let own = decided.and_then(|answered| answered.own.filter(|own| own.by == By::Rule));
+        let reply = match &own {
+            Some(own) => own.reply.clone(),
+            None => Reply::Text(Arc::clone(&self.rules.load().set.settings().sorry)),
+        };
+        let answered = Answered { reply: Some(reply), at, course: Course::Unkept, own, moved: None };
+        Finished { answered, key, conversation: None }
+    }
+
+    /// Sends what was said too late, where the bot may still push; else it waits for the follower. Fixed lines that came
+    /// too late are not worth a push.
+    async fn deliver_late(&self, finished: Finished) {
+        let Finished { answered, key, conversation: Some(conversation) } = finished else { return };
+        let Some(reply) = answered.reply else { return };
+        if matches!(reply, Reply::Transfer { .. }) {
+            return;
+        }
+        let own = match answered.own {
+            Some(own) if own.by == By::Rule => Spoken { reply, ..own },
+            Some(_) => return,
+            None => Spoken { by: By::Agent, rule: None, revision: None, reply },
+        };
+        let at = answered.at.plus(self.deadline);
+        let can_push = self.can_push(&conversation.account);
+        let reserve = self.rules.load().set.settings().human_reserve;
+        let why_held = conversation.why_held(can_push, at).or_else(|| {
+            (own.by == By::Rule && conversation.window.left(at) <= reserve).then(reserved)
+        });
+        let push = rule_push(&own, key, answered.at, at, why_held);
+        if let Err(error) = self.store.answer_late(conversation.id, key, push, at).await {
+            tracing::error!(%error, turn.key = %key, "a late answer could not be kept");
+        }
+    }
+}
+
+fn reserved() -> crate::model::message::PushError {
+    crate::model::message::PushError { code: 0, message: "the window's last pushes are for people".into() }
+}
+
+/// A turn that has run to its end.
+struct Finished {
+    answered: Answered,
+    key: TurnKey,
+    conversation: Option<Arc<Conversation>>,
+}
+
+impl Finished {
+    fn success(key: TurnKey, at: Time, outcome: Outcome) -> Self {
+        let course = Course::Decided(outcome);
+        let answered = Answered { reply: None, at, course, own: None, moved: None };
+        Self { answered, key, conversation: None }
+    }
+
+    fn repeat(key: TurnKey, reply: Option<Reply>, at: Time) -> Self {
+        let answered = Answered { reply, at, course: Course::Repeated, own: None, moved: None };
+        Self { answered, key, conversation: None }
+    }
+}
