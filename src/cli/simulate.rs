@@ -10,7 +10,8 @@ use anyhow::{Context, bail};
 
 use crate::simulator::http::Address;
 use crate::simulator::{
-    Account, AccountSettings, Clock, Delivered, Follower, Mode, Push, Settings, Shown, Sight, Wechat,
+    Account, AccountSettings, Clock, Delivered, Follower, Mode, Push, Settings, Shown, Sight,
+    Wechat,
 };
 
 /// 假装成微信,向一个回调地址发消息,打印粉丝看到的一切
@@ -41,7 +42,11 @@ pub struct Args {
     #[arg(long, value_name = "GH_ID", default_value = "gh_0123456789ab")]
     gh_id: String,
     /// 粉丝的 openid
-    #[arg(long, value_name = "OPENID", default_value = "oSimulatedFollower0000000001")]
+    #[arg(
+        long,
+        value_name = "OPENID",
+        default_value = "oSimulatedFollower0000000001"
+    )]
     follower: String,
     /// 先验证回调地址(GET)
     #[arg(long)]
@@ -189,7 +194,9 @@ fn converse(account: &Account, mut follower: Follower) -> anyhow::Result<bool> {
             ("/follow", _) => follower.follows(None),
             ("/unfollow", _) => follower.unfollows(),
             ("/image", _) => follower.sends_image(),
-            ("/voice", heard) => follower.sends_voice(Some(heard).filter(|heard| !heard.is_empty())),
+            ("/voice", heard) => {
+                follower.sends_voice(Some(heard).filter(|heard| !heard.is_empty()))
+            }
             (unknown, _) if unknown.starts_with('/') => {
                 say(&format!("没有 {unknown} 这个命令\n{HELP}"))?;
                 continue;

@@ -67,7 +67,7 @@ pub(super) fn judge(
     if answer.body.is_empty() || answer.body == b"success" {
         return Ok(None);
     }
-    let body = str::from_utf8(&answer.body).map_err(|_| "the body is not UTF-8".to_owned())?;
+    let body = str::from_utf8(&answer.body).map_err(|_bad| "the body is not UTF-8".to_owned())?;
     let outer = xml::read(body)?;
     let sealed = outer.child("Encrypt").is_some();
     let (clear, tree) = if sealed {
@@ -90,7 +90,7 @@ pub(super) fn judge(
     let create_time = tree
         .word("CreateTime")
         .parse()
-        .map_err(|_| "CreateTime is not a number".to_owned())?;
+        .map_err(|_bad| "CreateTime is not a number".to_owned())?;
     Ok(Some(PassiveReply {
         content: content(&tree, asked)?,
         create_time,

@@ -165,7 +165,7 @@ mod tests {
         assert!(with(vec![33; 64]).is_err());
         assert!(with(pad(frame([7; 16], b"\xff", APP_ID))).is_err());
         assert!(with(pad([&[7; 16][..], &u32::MAX.to_be_bytes(), b"x"].concat())).is_err());
-        assert!(Key::parse(&KEY[1..]).is_none() && Key::parse("").is_none());
+        assert!(Key::parse(KEY.trim_start_matches('t')).is_none() && Key::parse("").is_none());
         assert!(Key::parse(&format!("{KEY}=")).is_none());
     }
 

@@ -112,7 +112,7 @@ fn refuse(shut: Shut) -> Refusal {
 fn text<'a>(message: &'a Value, pointer: &str) -> &'a str {
     message
         .pointer(pointer)
-        .and_then(|value| value.as_str())
+        .and_then(Value::as_str)
         .unwrap_or("")
 }
 

@@ -1,7 +1,7 @@
 //! Answers the calls about the account itself: console settings, addresses, network check, quotas.
 //! Owns: their shapes. Uses: the account's settings and quota. Never: followers.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::http::Address;
 use super::super::refusal::Refusal;
@@ -40,16 +40,18 @@ pub(super) fn check(call: &Call<'_>) -> Outcome {
     }
     let callback = Address::parse(&call.settings.callback);
     let callback = callback.map_err(|_no_callback| Refusal::new(40201))?;
-    let mut answer = json!({});
+    let mut answer = Map::new();
     if action != "ping" {
-        answer["dns"] = json!([{"ip": callback.host(), "real_operator": operator}]);
+        let dns = json!([{"ip": callback.host(), "real_operator": operator}]);
+        answer.insert("dns".to_owned(), dns);
     }
     if action != "dns" {
-        answer["ping"] = json!([{
+        let ping = json!([{
             "ip": callback.host(), "from_operator": operator, "package_loss": "0%", "time": "0.1ms",
         }]);
+        answer.insert("ping".to_owned(), ping);
     }
-    Ok(Answer::Json(answer))
+    Ok(Answer::Json(Value::Object(answer)))
 }
 
 /// `POST /cgi-bin/clear_quota`.

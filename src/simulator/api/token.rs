@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::account::Office;
 use super::super::platform::Platform;
@@ -28,12 +28,7 @@ pub(super) fn classic(platform: &Arc<Platform>, request: &Request) -> Outcome {
 /// `POST /cgi-bin/stable_token`.
 pub(super) fn stable(platform: &Arc<Platform>, request: &Request) -> Outcome {
     let asked = request.json()?;
-    let field = |name: &str| {
-        asked
-            .get(name)
-            .and_then(|value| value.as_str())
-            .unwrap_or("")
-    };
+    let field = |name: &str| asked.get(name).and_then(Value::as_str).unwrap_or("");
     let office = credentials(
         platform,
         request,
@@ -41,7 +36,7 @@ pub(super) fn stable(platform: &Arc<Platform>, request: &Request) -> Outcome {
         field("appid"),
         field("secret"),
     )?;
-    let force = asked.get("force_refresh").and_then(|force| force.as_bool());
+    let force = asked.get("force_refresh").and_then(Value::as_bool);
     let mut memory = office.memory.lock();
     memory.quota.count(&request.path, 500_000, request.now)?;
     let issued = memory.tokens.stable(force.unwrap_or(false), request.now)?;
