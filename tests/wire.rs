@@ -1,5 +1,10 @@
 //! Holds the wire against the vector files in `fixtures/vectors`: signatures, ciphertexts, pushes, replies.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 use std::collections::HashSet;
 use std::time::Duration;

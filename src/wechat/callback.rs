@@ -221,8 +221,8 @@ fn ciphertext<'a>(envelope: &'a Elements<'_>) -> Result<&'a str, Refused> {
     let mut found = envelope.fields("Encrypt");
     match (found.next(), found.next()) {
         (Some(only), None) if !only.has_children => Ok(only.text()),
-        (None, _) => Err(Refused::bad_request("missing_encrypt")),
-        _ => Err(Refused::bad_request("repeated_encrypt")),
+        (Some(_), Some(_)) => Err(Refused::bad_request("repeated_encrypt")),
+        _ => Err(Refused::bad_request("missing_encrypt")),
     }
 }
 
@@ -256,3 +256,6 @@ fn envelope(
     let msg_signature = signature::sign(&[token, &timestamp, &nonce, &encrypted]);
     xml::write_envelope(&encrypted, &msg_signature, &timestamp, &nonce)
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,14 +135,17 @@ pub fn decrypt(key: &AesKey, app_id: &str, encrypted: &str) -> Result<Vec<u8>, C
     }
     let (key, iv) = key.parts();
     cbc::Decryptor::<aes::Aes256Dec>::new(key.into(), iv.into()).decrypt_blocks(blocks);
-    let message = message_in(&frame, app_id)?;
-    frame.truncate(HEAD + message);
+    let length = unframe(&frame, app_id)?.len();
+    frame.truncate(HEAD + length);
     frame.drain(..HEAD);
     Ok(frame)
 }
 
-/// The length of the message in a decrypted frame, after every check of `wechat-protocol.md` §3.2.
-fn message_in(frame: &[u8], app_id: &str) -> Result<usize, CryptoError> {
+/// Takes the message out of a decrypted frame, after every check of `wechat-protocol.md` §3.2 but that for UTF-8.
+///
+/// # Errors
+/// [`CryptoError`] for padding, length field or AppID.
+pub fn unframe<'a>(frame: &'a [u8], app_id: &str) -> Result<&'a [u8], CryptoError> {
     let pad = usize::from(*frame.last().ok_or(CryptoError::Length)?);
     let (content, padding) = frame
         .len()
@@ -158,9 +161,11 @@ fn message_in(frame: &[u8], app_id: &str) -> Result<usize, CryptoError> {
         .and_then(<[u8]>::split_first_chunk::<4>)
         .ok_or(CryptoError::Truncated)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-    let tail = rest.get(length..).ok_or(CryptoError::Truncated)?;
+    let (message, tail) = rest
+        .split_at_checked(length)
+        .ok_or(CryptoError::Truncated)?;
     if tail == app_id.as_bytes() {
-        Ok(length)
+        Ok(message)
     } else {
         Err(CryptoError::AppId)
     }
@@ -212,7 +217,7 @@ mod tests {
 
         #[test]
         fn no_frame_panics(frame in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = message_in(&frame, "wx01");
+            let _ = unframe(&frame, "wx01");
             let _ = decrypt(&AesKey::parse(KEY).unwrap(), "wx01", &STANDARD.encode(&frame));
         }
     }
