@@ -23,6 +23,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: u64 = 64 * 1024;
 /// How much of WeChat's own words is kept, in characters.
 const MESSAGE_LIMIT: usize = 300;
+/// "System busy".
+const BUSY: i64 = -1;
 /// This account may not push at all.
 const NOT_AUTHORISED: i64 = 48001;
 /// What WeChat says to a kind of message that it does not know, and to one without articles or words.
@@ -183,6 +185,10 @@ impl Calls {
             .map_err(|error| match error {
                 // A token may be asked for as often as one likes.
                 SendError::Unclear(why) => SendError::NotConnected(why),
+                SendError::Refused {
+                    code: BUSY,
+                    message,
+                } => SendError::NotConnected(message),
                 other => other,
             })?;
         match answer.access_token {

@@ -226,7 +226,8 @@ async fn without_a_connection_or_a_token_nothing_was_sent() {
     assert!(matches!(error, SendError::NotConnected(_)), "{error:?}");
     assert!(!error.to_string().contains("127.0.0.1"), "{error}");
 
-    let not_a_token: [fn() -> Does; 4] = [
+    let not_a_token: [fn() -> Does; 5] = [
+        || Does::Answers(r#"{"errcode":-1,"errmsg":"system busy"}"#),
         || Does::Breaks,
         || Does::Status(503, ""),
         || Does::Answers("{}"),
