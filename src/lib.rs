@@ -2,5 +2,7 @@
 //!
 //! The modules in reading order; ARCHITECTURE.md has the map and the rules between them.
 
+pub mod decide;
 pub mod model;
+pub mod rules;
 pub mod store;
