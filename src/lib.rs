@@ -6,3 +6,4 @@ pub mod decide;
 pub mod model;
 pub mod rules;
 pub mod store;
+pub mod wechat;

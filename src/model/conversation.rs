@@ -610,3 +610,6 @@ pub fn note(id: MessageId, by: &AgentName, text: &str, at: Time) -> Message {
         error: None,
     }
 }
+
+#[cfg(test)]
+mod tests;
