@@ -4,6 +4,8 @@
 mod build;
 mod keys;
 mod problem;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::ffi::OsString;
@@ -102,7 +104,7 @@ fn gather(path: Option<&Path>, environment: Vec<(OsString, OsString)>) -> Result
     let mut values = Values::default();
     let file = path.unwrap_or(Path::new(DEFAULT_FILE));
     match std::fs::read_to_string(file) {
-        Ok(text) => values.add_file(file, text),
+        Ok(text) => values.add_file(file, text).map_err(|problem| Problems(vec![problem]))?,
         Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(Problems(vec![Problem::unreadable(file, &error)])),
     }

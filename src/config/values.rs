@@ -36,24 +36,23 @@ pub(super) struct Values {
     pub(super) set: BTreeMap<String, Value>,
     pub(super) api_token: Option<Value>,
     pub(super) problems: Vec<Problem>,
-    source: Option<Arc<Source>>,
     /// Accounts that the file has a section for, even an empty one.
     sections: BTreeMap<String, Origin>,
 }
 
 impl Values {
     /// Adds what the file says.
-    pub(super) fn add_file(&mut self, path: &Path, text: String) {
+    ///
+    /// # Errors
+    /// When the file is not TOML.
+    pub(super) fn add_file(&mut self, path: &Path, text: String) -> Result<(), Problem> {
         let source = Arc::new(Source { path: path.to_owned(), text });
-        self.source = Some(Arc::clone(&source));
-        match DeTable::parse(&source.text) {
-            Ok(table) => self.add_table("", table.get_ref(), &source),
-            Err(error) => {
-                let mark = Mark::new(&source, error.span().unwrap_or(0..0), true);
-                let message = error.message().replace('\n', "; ");
-                self.problems.push(Problem::new(&Origin::File(mark), "TOML 语法不对", message));
-            }
-        }
+        let table = DeTable::parse(&source.text).map_err(|error| {
+            let mark = Mark::new(&source, error.span().unwrap_or(0..0), true);
+            Problem::new(&Origin::File(mark), "TOML 语法不对", error.message().replace('\n', "; "))
+        })?;
+        self.add_table("", table.get_ref(), &source);
+        Ok(())
     }
 
     fn add_table(&mut self, parent: &str, table: &DeTable<'_>, source: &Arc<Source>) {

@@ -57,11 +57,13 @@ fn address(text: &str) -> Option<IpAddr> {
 
 /// Whether the call comes from a process of this machine, with no proxy between.
 pub(super) fn is_local(request: &HttpRequest) -> bool {
-    is_local_call(request.peer_addr(), request.headers())
+    is_local_call(request.peer_addr(), request.app_config().local_addr(), request.headers())
 }
 
-fn is_local_call(peer: Option<SocketAddr>, headers: &HeaderMap) -> bool {
-    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) && !TRACES.iter().any(|name| headers.contains_key(*name))
+/// A server that listens on one address of the machine is called from the machine by that same address.
+fn is_local_call(peer: Option<SocketAddr>, own: SocketAddr, headers: &HeaderMap) -> bool {
+    let is_here = peer.map(|peer| peer.ip().to_canonical()).is_some_and(|ip| ip.is_loopback() || ip == own.ip());
+    is_here && !TRACES.iter().any(|name| headers.contains_key(*name))
 }
 
 #[cfg(test)]
@@ -95,11 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn a_proxied_call_is_not_local() {
+    fn only_a_call_from_this_machine_without_a_proxy_is_local() {
         let mut headers = HeaderMap::new();
-        assert!(is_local_call("[::ffff:127.0.0.1]:9".parse().ok(), &headers));
-        assert!(!is_local_call("10.0.0.1:9".parse().ok(), &headers));
+        let local = |peer: &str, headers: &HeaderMap| is_local_call(peer.parse().ok(), "10.0.0.5:80".parse().unwrap(), headers);
+        assert!(local("[::ffff:127.0.0.1]:9", &headers));
+        assert!(local("10.0.0.5:9", &headers));
+        assert!(!local("10.0.0.1:9", &headers));
         headers.insert("x-forwarded-for".parse().unwrap(), "127.0.0.1".parse().unwrap());
-        assert!(!is_local_call("127.0.0.1:9".parse().ok(), &headers));
+        assert!(!local("127.0.0.1:9", &headers));
     }
 }
