@@ -2,21 +2,22 @@
 //! Owns: that printout. Uses: config. Never: a secret in clear.
 
 use std::fmt::Write as _;
+use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
-use super::{ConfigFile, Verdict, print};
+use super::{ConfigFile, print};
 use crate::config::{self, Line};
 
 /// 查看配置 | Look at the configuration.
 #[derive(Debug, Subcommand)]
-pub(super) enum Config {
+pub(super) enum Args {
     /// 打印生效的配置,密钥打码 | Print the effective configuration, secrets masked
     Show(Show),
 }
 
 /// What to print.
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 pub(super) struct Show {
     #[command(flatten)]
     config: ConfigFile,
@@ -28,16 +29,14 @@ pub(super) struct Show {
     example: bool,
 }
 
-impl Config {
-    pub(super) fn run(self) -> anyhow::Result<Verdict> {
-        let Self::Show(show) = self;
-        if show.example {
-            print(&config::example())?;
-        } else {
-            print(&listing(&show.config.load()?.lines, show.origin))?;
-        }
-        Ok(Verdict::Good)
+/// Prints it.
+pub(super) fn run(Args::Show(show): &Args) -> anyhow::Result<ExitCode> {
+    if show.example {
+        print(&config::example())?;
+    } else {
+        print(&listing(&show.config.load()?.lines, show.origin))?;
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The values as a TOML file.

@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 /// 微信公众号自动回复,答不了的转人工。 Auto-replies for WeChat official accounts, with people behind them.
 #[derive(Debug, Parser)]
@@ -27,19 +27,19 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// 启动服务 | Run the server
-    Serve(serve::Serve),
+    Serve(serve::Args),
     /// 查看配置 | Look at the configuration
     #[command(subcommand)]
-    Config(config_show::Config),
+    Config(config_show::Args),
     /// 管理接口令牌(需要服务在运行) | Make, list and revoke API tokens of the running server
     #[command(subcommand)]
-    Token(token::Token),
+    Token(token::Args),
     /// 检查本机的服务是否活着 | Ask the server of this machine whether it is alive
-    Healthcheck(healthcheck::Healthcheck),
+    Healthcheck(healthcheck::Args),
 }
 
 /// Where the configuration is.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, clap::Args)]
 struct ConfigFile {
     /// 配置文件;不写就用当前目录的 wxreply.toml(可以没有) | The configuration; without it wxreply.toml, if there is one
     #[arg(long, value_name = "FILE")]
@@ -52,26 +52,16 @@ impl ConfigFile {
     }
 }
 
-/// How a command that ran ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// Exit code 0.
-    Good,
-    /// Exit code 1.
-    Bad,
-}
-
 /// Runs the command that the command line names.
 pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
-        Command::Serve(serve) => serve.run(),
-        Command::Config(config) => config.run(),
-        Command::Token(token) => token.run(),
-        Command::Healthcheck(healthcheck) => healthcheck.run(),
+        Command::Serve(args) => serve::run(args),
+        Command::Config(args) => config_show::run(&args),
+        Command::Token(args) => token::run(args),
+        Command::Healthcheck(args) => healthcheck::run(&args),
     };
     match ended {
-        Ok(Verdict::Good) => ExitCode::SUCCESS,
-        Ok(Verdict::Bad) => ExitCode::from(1),
+        Ok(code) => code,
         Err(error) => {
             complain(&format!("{error:#}"));
             ExitCode::from(2)

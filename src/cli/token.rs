@@ -2,18 +2,19 @@
 //! Owns: how they are asked for and shown. Uses: the server's API over loopback. Never: keeps a token's text.
 
 use std::fmt::Write as _;
+use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::local::Local;
-use super::{ConfigFile, Verdict, complain, print};
+use super::{ConfigFile, complain, print};
 use crate::model::Role;
 
 /// 管理接口令牌 | Make, list and revoke API tokens.
 #[derive(Debug, Subcommand)]
-pub(super) enum Token {
+pub(super) enum Args {
     /// 新建一个令牌,内容只显示这一次 | Make a token; its text is shown this once
     Add(Add),
     /// 列出令牌 | List the tokens
@@ -23,7 +24,7 @@ pub(super) enum Token {
 }
 
 /// The token to make.
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 pub(super) struct Add {
     /// 名字 | Its name
     name: String,
@@ -38,7 +39,7 @@ pub(super) struct Add {
 }
 
 /// The token to revoke.
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 pub(super) struct Revoke {
     /// 名字 | Its name
     name: String,
@@ -46,23 +47,22 @@ pub(super) struct Revoke {
     config: ConfigFile,
 }
 
-impl Token {
-    pub(super) fn run(self) -> anyhow::Result<Verdict> {
-        match self {
-            Self::Add(Add { name, role, accounts, config }) => {
-                let wanted = json!({"name": name, "role": role, "accounts": accounts});
-                let made = Local::find(&config.load()?)?.post("/tokens", &wanted)?;
-                print(&format!("{}\n", word(&made, "secret")))?;
-                complain("请现在就存好,不会再显示 | keep it now, it is not shown again");
-            }
-            Self::List(config) => print(&listing(&Local::find(&config.load()?)?.get("/tokens")?))?,
-            Self::Revoke(Revoke { name, config }) => {
-                let name: String = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC).collect();
-                Local::find(&config.load()?)?.delete(&format!("/tokens/{name}"))?;
-            }
+/// Asks the running server.
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args {
+        Args::Add(Add { name, role, accounts, config }) => {
+            let wanted = json!({"name": name, "role": role, "accounts": accounts});
+            let made = Local::find(&config.load()?)?.post("/tokens", &wanted)?;
+            print(&format!("{}\n", word(&made, "secret")))?;
+            complain("请现在就存好,不会再显示 | keep it now, it is not shown again");
         }
-        Ok(Verdict::Good)
+        Args::List(config) => print(&listing(&Local::find(&config.load()?)?.get("/tokens")?))?,
+        Args::Revoke(Revoke { name, config }) => {
+            let name: String = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC).collect();
+            Local::find(&config.load()?)?.delete(&format!("/tokens/{name}"))?;
+        }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// One line a token: name, role, accounts, when it was made.

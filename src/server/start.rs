@@ -1,7 +1,7 @@
 //! Brings the server up in order: store, rules, tokens, address.
 //! Owns: that order, and the fall-back to the last good rules. Uses: store::sled, rules, wechat, turn, delivery. Never: the configuration file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use super::{Application, Settings, Site, bind, clock};
 use crate::decide::ActiveRules;
 use crate::delivery::Delivery;
 use crate::model::{AccountName, RuleFiles};
-use crate::rules::{self, Compiled};
+use crate::rules::diagnostic::render;
+use crate::rules::{self, Compiled, Diagnostic, Lang, Severity};
 use crate::store::sled::SledStore;
 use crate::store::{self, Store};
 use crate::turn::{CanPush, Turns};
@@ -81,6 +82,7 @@ fn open_store(data: &Path) -> Result<Arc<dyn Store>, StartError> {
 async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Application, StartError> {
     let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
     let (active, trouble) = active_rules(settings, &*store).await?;
+    metrics.rules(active.set.len(), trouble.as_ref().map_or(0, |trouble| trouble.broken_files));
     let rules = Arc::new(ArcSwap::from_pointee(active));
     let clients = clients(settings);
     let can_push = clients.iter().map(|(name, client)| {
@@ -128,33 +130,42 @@ fn clients(settings: &Settings) -> HashMap<AccountName, Arc<Client>> {
 }
 
 /// Why the rules directory is not what runs.
+#[derive(Default)]
 struct Trouble {
     /// One line.
     summary: String,
     /// Everything that is wrong, for people.
     diagnostics: String,
+    /// How many files have errors.
+    broken_files: usize,
 }
 
 /// The rules of the directory, published as a revision; or the last good revision, and why.
 async fn active_rules(settings: &Settings, store: &dyn Store) -> Result<(ActiveRules, Option<Trouble>), StartError> {
-    let diagnostics = match rules::read_directory(&settings.rules) {
-        Ok(files) => {
-            let compiled = compile(settings, &files);
-            match compiled.rules {
-                Some(set) => {
-                    let revision = store.publish_revision(files, "directory", clock::now()).await.map_err(StartError::Store)?;
-                    tracing::info!(rules.revision = revision, rules.count = set.len(), "rules loaded");
-                    return Ok((ActiveRules { set, revision: Some(revision) }, None));
-                }
-                None => rules::render(&compiled.diagnostics, &files),
-            }
-        }
-        Err(error) => error.to_string(),
+    let files = match rules::read_directory(&settings.rules) {
+        Ok(files) => files,
+        Err(error) => return last_good(settings, store, Trouble { diagnostics: error.to_string(), ..Trouble::default() }).await,
     };
-    last_good(settings, store, diagnostics).await
+    let Compiled { rules, diagnostics, .. } = compile(settings, &files);
+    let Some(set) = rules else { return last_good(settings, store, trouble_of(&diagnostics, &files, &settings.rules)).await };
+    let revision = store.publish_revision(files, "directory", clock::now()).await.map_err(StartError::Store)?;
+    let warnings = diagnostics.iter().filter(|diagnostic| diagnostic.severity() == Severity::Warning).count();
+    tracing::info!(rules.revision = revision, rules.count = set.len(), rules.warnings = warnings, "rules loaded");
+    Ok((ActiveRules { set, revision: Some(revision) }, None))
 }
 
-async fn last_good(settings: &Settings, store: &dyn Store, diagnostics: String) -> Result<(ActiveRules, Option<Trouble>), StartError> {
+fn trouble_of(diagnostics: &[Diagnostic], files: &RuleFiles, directory: &Path) -> Trouble {
+    let errors: Vec<Diagnostic> =
+        diagnostics.iter().filter(|diagnostic| diagnostic.severity() == Severity::Error).cloned().collect();
+    let broken: BTreeSet<_> = errors.iter().map(|error| &error.place.file).collect();
+    Trouble {
+        broken_files: broken.len(),
+        diagnostics: render(&errors, files, &directory.display().to_string(), Lang::Zh, false),
+        summary: String::new(),
+    }
+}
+
+async fn last_good(settings: &Settings, store: &dyn Store, trouble: Trouble) -> Result<(ActiveRules, Option<Trouble>), StartError> {
     let mut revisions = store.revisions().await.map_err(StartError::Store)?;
     revisions.sort_by_key(|revision| (!revision.active, std::cmp::Reverse(revision.revision)));
     for revision in revisions {
@@ -163,10 +174,10 @@ async fn last_good(settings: &Settings, store: &dyn Store, diagnostics: String) 
         if let Some(set) = compile(settings, &files).rules {
             tracing::error!(rules.revision = number, "the rules directory is bad, the last good revision runs");
             let summary = format!("the rules directory is bad, revision {number} runs");
-            return Ok((ActiveRules { set, revision: Some(number) }, Some(Trouble { summary, diagnostics })));
+            return Ok((ActiveRules { set, revision: Some(number) }, Some(Trouble { summary, ..trouble })));
         }
     }
-    Err(StartError::Rules(diagnostics))
+    Err(StartError::Rules(trouble.diagnostics))
 }
 
 fn compile(settings: &Settings, files: &RuleFiles) -> Compiled {
