@@ -3,5 +3,6 @@
 //! The modules in reading order; ARCHITECTURE.md has the map and the rules between them.
 
 pub mod model;
+pub mod simulator;
 pub mod store;
 pub mod wechat;
