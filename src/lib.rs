@@ -9,6 +9,11 @@ pub mod turn;
 pub mod decide;
 pub mod delivery;
 pub mod rules;
-pub mod simulator;
 pub mod store;
 pub mod wechat;
+
+pub mod config;
+pub mod server;
+pub mod simulator;
+
+pub mod cli;
