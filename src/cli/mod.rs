@@ -36,7 +36,7 @@ enum Command {
     #[command(subcommand)]
     Token(token::Args),
     /// 假微信:对任何回调地址发消息 | Play WeChat against any callback
-    Simulate(simulate::Simulate),
+    Simulate(simulate::Args),
     /// 检查本机的服务是否活着 | Ask the server of this machine whether it is alive
     Healthcheck(healthcheck::Args),
 }
@@ -58,16 +58,23 @@ impl ConfigFile {
 /// Runs the command that the command line names.
 pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
-        Command::Serve(args) => serve::run(args),
-        Command::Config(args) => config_show::run(&args),
-        Command::Token(args) => token::run(args),
-        Command::Healthcheck(args) => healthcheck::run(&args),
+        Command::Serve(serve) => serve.run().map(ExitCode::from),
+        Command::Config(config) => config.run().map(ExitCode::from),
+        Command::Token(token) => token.run().map(ExitCode::from),
+        Command::Simulate(simulate) => simulate.run(),
+        Command::Healthcheck(healthcheck) => healthcheck.run().map(ExitCode::from),
     };
-    match ended {
-        Ok(code) => code,
-        Err(error) => {
-            complain(&format!("{error:#}"));
-            ExitCode::from(2)
+    ended.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::from(2)
+    })
+}
+
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Good => Self::SUCCESS,
+            Verdict::Bad => Self::from(1),
         }
     }
 }
