@@ -51,7 +51,10 @@ struct ConfigFile {
 
 impl ConfigFile {
     fn load(&self) -> anyhow::Result<crate::config::Config> {
-        Ok(crate::config::load(self.config.as_deref(), crate::config::environment())?)
+        Ok(crate::config::load(
+            self.config.as_deref(),
+            crate::config::environment(),
+        )?)
     }
 }
 

@@ -24,7 +24,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         tracing::debug!(key = line.path, value = line.shown, origin = %line.origin, "configured");
     }
     // The workers bring runtimes of their own; this one carries the outbox.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("runtime")?;
     runtime.block_on(async {
         let mut stop = signal(SignalKind::terminate()).context("SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
