@@ -2,6 +2,8 @@
 //!
 //! The modules in reading order; ARCHITECTURE.md has the map and the rules between them.
 
+pub mod cli;
+pub mod config;
 pub mod decide;
 pub mod model;
 pub mod rules;
