@@ -9,6 +9,7 @@ use std::thread;
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub method: String,
+    pub raw_query: String,
     /// Decoded, in order.
     pub query: Vec<(String, String)>,
     pub body: String,
@@ -104,8 +105,8 @@ fn serve(stream: &TcpStream, log: &Mutex<Vec<Seen>>, script: &Script) -> Option<
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let mut words = line.split(' ');
         let method = words.next()?.to_owned();
-        let query = words.next()?.split_once('?').map_or("", |(_, query)| query);
-        let query = query.split('&').filter_map(|pair| pair.split_once('='));
+        let raw_query = words.next()?.split_once('?').map_or("", |(_, query)| query);
+        let query = raw_query.split('&').filter_map(|pair| pair.split_once('='));
         let query = query.map(|(name, value)| (name.to_owned(), decode(value)));
         let query = query.collect();
         let mut length = 0;
@@ -124,6 +125,7 @@ fn serve(stream: &TcpStream, log: &Mutex<Vec<Seen>>, script: &Script) -> Option<
         let body = String::from_utf8_lossy(&body).into_owned();
         let seen = Seen {
             method,
+            raw_query: raw_query.to_owned(),
             query,
             body,
         };
