@@ -130,21 +130,14 @@ fn serve(stream: &TcpStream, log: &Mutex<Vec<Seen>>, script: &Script) -> Option<
             body,
         };
         log.lock().unwrap().push(seen.clone());
-        match script(&seen) {
+        // Each answer in one write: in pieces, the kernel would hold the second back.
+        let answer = match script(&seen) {
             Answer::Body(body) => {
                 let length = body.len();
-                write!(
-                    writer,
-                    "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
-                )
-                .ok()?;
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
             }
             Answer::Status(status) => {
-                write!(
-                    writer,
-                    "HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\noops"
-                )
-                .ok()?;
+                format!("HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\noops")
             }
             Answer::Bytes(bytes) => {
                 writer.write_all(bytes).ok()?;
@@ -155,7 +148,8 @@ fn serve(stream: &TcpStream, log: &Mutex<Vec<Seen>>, script: &Script) -> Option<
                 reader.read_line(&mut String::new()).ok()?;
                 return None;
             }
-        }
+        };
+        writer.write_all(answer.as_bytes()).ok()?;
     }
 }
 

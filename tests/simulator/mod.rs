@@ -9,6 +9,8 @@ mod api;
 mod callback;
 mod delivery;
 mod desk;
+mod faults;
+mod replies;
 mod server;
 mod windows;
 
