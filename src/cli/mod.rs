@@ -8,6 +8,7 @@ mod healthcheck;
 mod local;
 mod logging;
 mod serve;
+mod simulate;
 mod token;
 
 use std::io::Write as _;
@@ -34,6 +35,8 @@ enum Command {
     /// 管理接口令牌(需要服务在运行) | Make, list and revoke API tokens of the running server
     #[command(subcommand)]
     Token(token::Args),
+    /// 假装成微信,向一个回调地址发消息 | Play WeChat against a callback
+    Simulate(simulate::Args),
     /// 检查本机的服务是否活着 | Ask the server of this machine whether it is alive
     Healthcheck(healthcheck::Args),
 }
@@ -48,16 +51,20 @@ struct ConfigFile {
 
 impl ConfigFile {
     fn load(&self) -> anyhow::Result<crate::config::Config> {
-        Ok(crate::config::load(self.config.as_deref(), crate::config::environment())?)
+        Ok(crate::config::load(
+            self.config.as_deref(),
+            crate::config::environment(),
+        )?)
     }
 }
 
 /// Runs the command that the command line names.
 pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(&args),
         Command::Config(args) => config_show::run(&args),
         Command::Token(args) => token::run(args),
+        Command::Simulate(args) => args.run(),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };
     match ended {
