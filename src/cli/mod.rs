@@ -35,7 +35,7 @@ enum Command {
     /// 管理接口令牌(需要服务在运行) | Make, list and revoke API tokens of the running server
     #[command(subcommand)]
     Token(token::Args),
-    /// 假装成微信,向一个回调地址发消息 | Play WeChat against a callback
+    /// 假微信:对任何回调地址发消息 | Play WeChat against any callback
     Simulate(simulate::Args),
     /// 检查本机的服务是否活着 | Ask the server of this machine whether it is alive
     Healthcheck(healthcheck::Args),
@@ -67,13 +67,10 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => args.run(),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };
-    match ended {
-        Ok(code) => code,
-        Err(error) => {
-            complain(&format!("{error:#}"));
-            ExitCode::from(2)
-        }
-    }
+    ended.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::from(2)
+    })
 }
 
 /// Prints a result. A reader who has gone away (`| head`) is no error.
