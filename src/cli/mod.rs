@@ -67,27 +67,18 @@ impl ConfigFile {
 /// Runs the command that the command line names.
 pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
-        Command::Check(check) => check.run(),
-        Command::Try(try_out) => try_out.run(),
-        Command::Serve(serve) => serve.run().map(ExitCode::from),
-        Command::Config(config) => config.run().map(ExitCode::from),
-        Command::Token(token) => token.run().map(ExitCode::from),
-        Command::Simulate(simulate) => simulate.run(),
-        Command::Healthcheck(healthcheck) => healthcheck.run().map(ExitCode::from),
+        Command::Check(args) => args.run(),
+        Command::Try(args) => args.run(),
+        Command::Serve(args) => serve::run(&args),
+        Command::Config(args) => config_show::run(&args),
+        Command::Token(args) => token::run(args),
+        Command::Simulate(args) => args.run(),
+        Command::Healthcheck(args) => healthcheck::run(&args),
     };
     ended.unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
         ExitCode::from(2)
     })
-}
-
-impl From<Verdict> for ExitCode {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Good => Self::SUCCESS,
-            Verdict::Bad => Self::from(1),
-        }
-    }
 }
 
 /// Prints a result. A reader who has gone away (`| head`) is no error.
