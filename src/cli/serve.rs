@@ -17,7 +17,7 @@ pub(super) struct Args {
 }
 
 /// Serves until SIGTERM or SIGINT.
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
     logging::start(&config.log, config.log_format)?;
     for line in &config.lines {

@@ -17,7 +17,7 @@ use crate::simulator::{
 
 /// 假装成微信,向一个回调地址发消息,打印粉丝看到的一切
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// 被测服务器的回调地址
     #[arg(long, value_name = "URL")]
     callback: String,
@@ -75,7 +75,7 @@ impl Args {
     ///
     /// # Errors
     /// Usage: an unusable key or address, a mode without its key.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let settings = self.account()?;
         let wechat = Wechat::start(Settings {
             listen: self.listen,

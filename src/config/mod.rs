@@ -3,6 +3,7 @@
 
 mod build;
 mod keys;
+mod parse;
 mod problem;
 #[cfg(test)]
 mod tests;

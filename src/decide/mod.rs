@@ -3,7 +3,9 @@
 //!
 //! The webhook, `try`, the console, inline tests and back-tests all call [`decide`].
 
+pub mod inline;
 mod join;
+pub mod tried;
 
 use std::sync::Arc;
 use std::time::Duration;

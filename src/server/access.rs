@@ -45,7 +45,7 @@ impl Caller {
     }
 
     fn named(name: &str, role: Role, accounts: Vec<AccountName>) -> Result<Self, Problem> {
-        let name = AgentName::parse(format!("token:{name}")).map_err(|_| unauthorized())?;
+        let name = AgentName::parse(format!("token:{name}")).map_err(|_error| unauthorized())?;
         Ok(Self {
             name,
             role,
