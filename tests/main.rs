@@ -1,6 +1,10 @@
 //! The one integration binary: drives the program from outside. Every file beside this one is named here.
 #![expect(missing_docs, unreachable_pub, reason = "tests document themselves")]
 
+mod api;
 mod architecture;
+mod config;
 mod simulator;
+mod support;
+mod webhook;
 mod wire;
