@@ -3,6 +3,7 @@
 //!
 //! Exit code 0: good; 1: the thing checked is bad; 2: wrong usage, or the command could not run.
 
+mod check;
 mod config_show;
 mod healthcheck;
 mod local;
@@ -10,6 +11,7 @@ mod logging;
 mod serve;
 mod simulate;
 mod token;
+mod try_out;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -27,6 +29,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// 检查规则,跑规则旁边的测试 | Check rules and run the tests beside them
+    Check(check::Args),
+    /// 试一句话:会怎么回、为什么 | What would be answered, and why
+    Try(try_out::Args),
     /// 启动服务 | Run the server
     Serve(serve::Args),
     /// 查看配置 | Look at the configuration
@@ -61,6 +67,8 @@ impl ConfigFile {
 /// Runs the command that the command line names.
 pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
+        Command::Check(args) => args.run(),
+        Command::Try(args) => args.run(),
         Command::Serve(args) => serve::run(&args),
         Command::Config(args) => config_show::run(&args),
         Command::Token(args) => token::run(args),

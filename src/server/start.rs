@@ -66,7 +66,7 @@ pub(super) async fn build(settings: Settings) -> Result<Application, StartError>
         error,
     };
     std::fs::create_dir_all(&settings.data).map_err(data)?;
-    let store = open_store(&settings.data)?;
+    let store = open_store(&settings.data).await?;
     match assemble(&settings, Arc::clone(&store)).await {
         Ok(application) => Ok(application),
         Err(error) => {
@@ -76,8 +76,8 @@ pub(super) async fn build(settings: Settings) -> Result<Application, StartError>
     }
 }
 
-fn open_store(data: &Path) -> Result<Arc<dyn Store>, StartError> {
-    match SledStore::open(data, clock::now()) {
+async fn open_store(data: &Path) -> Result<Arc<dyn Store>, StartError> {
+    match SledStore::open(data, clock::now()).await {
         Ok(store) => Ok(store),
         Err(store::Error::Locked(_)) => Err(StartError::Locked {
             path: data.to_owned(),
