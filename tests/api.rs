@@ -403,6 +403,13 @@ fn bad_calls_are_problems_with_one_code_each() {
         400,
         "bad-request",
     );
+    let closed = json!({"outcome": "spam"});
+    assert_eq!(
+        world
+            .api("POST", &format!("{path}/close"), Some(&closed))
+            .status,
+        200
+    );
     is_problem(
         &world.api("POST", &format!("{path}/release"), None),
         409,
