@@ -411,7 +411,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn the_store_is_a_fold_over_its_entries(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
