@@ -394,6 +394,18 @@ fn bad_calls_are_problems_with_one_code_each() {
         "too-large",
     );
     is_problem(&reply(&"x".repeat(12_000_000)), 413, "too-large");
+    let stranger = world.request(
+        "POST",
+        &format!("/api/v1{replies}"),
+        &[],
+        &vec![b'x'; 12_000_000],
+    );
+    is_problem(&stranger, 401, "unauthorized");
+    is_problem(
+        &world.api("GET", "/conversations/%ff", None),
+        404,
+        "not-found",
+    );
     is_problem(
         &world.api(
             "POST",
@@ -402,6 +414,13 @@ fn bad_calls_are_problems_with_one_code_each() {
         ),
         400,
         "bad-request",
+    );
+    let close = json!({"outcome": "spam"});
+    assert_eq!(
+        world
+            .api("POST", &format!("{path}/close"), Some(&close))
+            .status,
+        200
     );
     is_problem(
         &world.api("POST", &format!("{path}/release"), None),
