@@ -5,6 +5,7 @@ mod api;
 mod architecture;
 mod config;
 mod simulator;
+mod store;
 mod support;
 mod webhook;
 mod wire;
