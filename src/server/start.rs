@@ -120,7 +120,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         Arc::clone(&store),
         clients,
         Arc::new(clock::now),
-        Arc::new(move |account, result| counted.pushed(account, result)),
+        Arc::new(move |taken, result| counted.pushed(taken, result)),
     );
     let data = |error| StartError::Data {
         path: settings.data.clone(),
