@@ -4,9 +4,19 @@
 //! Exit code 0: good; 1: the thing checked is bad; 2: wrong usage, or the command could not run.
 
 mod check;
+mod config_show;
+mod demo;
+mod healthcheck;
+mod local;
+mod logging;
+mod sample;
+mod serve;
+mod simulate;
+mod token;
 mod try_out;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -25,6 +35,37 @@ enum Command {
     Check(check::Args),
     /// 试一句话:会怎么回、为什么 | What would be answered, and why
     Try(try_out::Args),
+    /// 不用公众号,在本机看一遍全过程 | See it all on this machine, without an account
+    Demo(demo::Args),
+    /// 启动服务 | Run the server
+    Serve(serve::Args),
+    /// 查看配置 | Look at the configuration
+    #[command(subcommand)]
+    Config(config_show::Args),
+    /// 管理接口令牌(需要服务在运行) | Make, list and revoke API tokens of the running server
+    #[command(subcommand)]
+    Token(token::Args),
+    /// 假微信:对任何回调地址发消息 | Play WeChat against any callback
+    Simulate(simulate::Args),
+    /// 检查本机的服务是否活着 | Ask the server of this machine whether it is alive
+    Healthcheck(healthcheck::Args),
+}
+
+/// Where the configuration is.
+#[derive(Clone, Debug, clap::Args)]
+struct ConfigFile {
+    /// 配置文件;不写就用当前目录的 wxreply.toml(可以没有) | The configuration; without it wxreply.toml, if there is one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    fn load(&self) -> anyhow::Result<crate::config::Config> {
+        Ok(crate::config::load(
+            self.config.as_deref(),
+            crate::config::environment(),
+        )?)
+    }
 }
 
 /// Runs the command that the command line names.
@@ -32,15 +73,17 @@ pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Check(args) => args.run(),
         Command::Try(args) => args.run(),
+        Command::Demo(args) => args.run(),
+        Command::Serve(args) => serve::run(&args),
+        Command::Config(args) => config_show::run(&args),
+        Command::Token(args) => token::run(args),
+        Command::Simulate(args) => args.run(),
+        Command::Healthcheck(args) => healthcheck::run(&args),
     };
-    match ended {
-        Ok(code) => code,
-        Err(error) => {
-            // Nobody is left to tell when stderr is gone.
-            let _ = writeln!(std::io::stderr(), "{error:#}");
-            ExitCode::from(2)
-        }
-    }
+    ended.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::from(2)
+    })
 }
 
 /// Prints a result. A reader who has gone away (`| head`) is no error.
@@ -50,4 +93,10 @@ fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Prints what the person at the terminal should know, beside the result.
+fn complain(text: &str) {
+    // Nobody is left to tell when stderr is gone.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
