@@ -12,6 +12,7 @@ mod api;
 mod architecture;
 mod config;
 mod operation;
+mod rules;
 mod simulator;
 mod store;
 mod support;

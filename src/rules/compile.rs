@@ -85,10 +85,10 @@ pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
     }
     let tests = build.tests();
     let rules = build.finish(files, &mut remarks);
-    if rules.is_empty() && !allows_empty && !remarks.has_errors() {
+    if rules.is_empty() && !allows_empty && remarks.errors() == 0 {
         remarks.push(no_rules(files));
     }
-    let rules = (!remarks.has_errors()).then_some(rules);
+    let rules = (remarks.errors() == 0).then_some(rules);
     Compiled {
         rules,
         diagnostics: remarks.into_sorted(),
