@@ -46,6 +46,22 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Room for so many answers, its pages touched before the clock starts.
+    fn with_room(count: usize) -> Self {
+        let mut bytes = vec![1; count * BODY_ROOM];
+        bytes.clear();
+        let mut answers = vec![(1, 1..1); count];
+        answers.clear();
+        let mut latencies = vec![Duration::MAX; count];
+        latencies.clear();
+        Self {
+            took: Duration::ZERO,
+            latencies,
+            answers,
+            bytes,
+        }
+    }
+
     /// So many answers a second.
     pub(crate) fn rate(&self) -> f64 {
         self.latencies.len() as f64 / self.took.as_secs_f64()
@@ -71,6 +87,8 @@ pub(crate) enum Pace {
     Rate(f64),
 }
 
+/// Room for one body: an encrypted reply has about 600 bytes.
+const BODY_ROOM: usize = 700;
 /// How long the load waits for any answer at all.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -90,12 +108,7 @@ pub(crate) fn drive(
 ) -> anyhow::Result<Run> {
     let mut poll = Poll::new()?;
     let mut connections = connect(&poll, server, connections)?;
-    let mut run = Run {
-        took: Duration::ZERO,
-        latencies: Vec::with_capacity(requests.len()),
-        answers: Vec::with_capacity(requests.len()),
-        bytes: Vec::with_capacity(requests.len() * 700),
-    };
+    let mut run = Run::with_room(requests.len());
     let mut free: VecDeque<usize> = (0..connections.len()).collect();
     let mut events = Events::with_capacity(1024);
     let (mut sent, start) = (0, Instant::now());
