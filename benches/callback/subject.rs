@@ -49,7 +49,9 @@ pub(crate) struct Round {
     pub(crate) p50: Duration,
     /// 99 of 100 requests stayed within it.
     pub(crate) p99: Duration,
-    /// The share of the round in which the load generator itself was busy.
+    /// The share of the round in which the server was busy.
+    pub(crate) server_busy: f64,
+    /// The share of the round in which the load was: near 1, the server could have done more.
     pub(crate) load_busy: f64,
 }
 
@@ -117,6 +119,7 @@ impl Subject {
             cpu: server.div_f64(batch.requests.len() as f64),
             p50: run.quantile(0.5),
             p99: run.quantile(0.99),
+            server_busy: server.as_secs_f64() / run.took.as_secs_f64(),
             load_busy: load.as_secs_f64() / run.took.as_secs_f64(),
         });
         Ok(())
