@@ -2,3 +2,4 @@
 #![expect(missing_docs, unreachable_pub, reason = "tests document themselves")]
 
 mod architecture;
+mod wire;
