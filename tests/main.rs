@@ -2,4 +2,5 @@
 #![expect(missing_docs, unreachable_pub, reason = "tests document themselves")]
 
 mod architecture;
+mod simulator;
 mod wire;
