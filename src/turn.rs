@@ -75,7 +75,12 @@ impl Turns {
         can_push: HashMap<AccountName, CanPush>,
         deadline: Duration,
     ) -> Self {
-        Self { store, rules, can_push, deadline }
+        Self {
+            store,
+            rules,
+            can_push,
+            deadline,
+        }
     }
 
     /// Whether this account can push now.
@@ -94,21 +99,45 @@ impl Turns {
             Err(_past_deadline) => {
                 let turns = Arc::clone(self);
                 tokio::spawn(async move { turns.deliver_late(work.await).await });
-                Answered { reply: None, at, course: Course::Late, own: None, moved: None }
+                Answered {
+                    reply: None,
+                    at,
+                    course: Course::Late,
+                    own: None,
+                    moved: None,
+                }
             }
         }
     }
 
     async fn run(self: Arc<Self>, received: Received) -> Finished {
-        let Received { account, key, incoming, at, .. } = received;
-        let (ticket, conversation) = match self.store.claim_turn(&account, &incoming.from, key, at).await {
-            Ok(Claim::First { ticket, conversation }) => (ticket, conversation),
+        let Received {
+            account,
+            key,
+            incoming,
+            at,
+            ..
+        } = received;
+        let (ticket, conversation) = match self
+            .store
+            .claim_turn(&account, &incoming.from, key, at)
+            .await
+        {
+            Ok(Claim::First {
+                ticket,
+                conversation,
+            }) => (ticket, conversation),
             Ok(Claim::Repeat { passive, at }) => return Finished::repeat(key, passive, at),
             Err(error) => return self.unkept(key, at, None, &error),
         };
         let rules = self.rules.load();
         let can_push = self.can_push(&account);
-        let memory = Memory { account, key, conversation, can_push };
+        let memory = Memory {
+            account,
+            key,
+            conversation,
+            can_push,
+        };
         let decision = decide(&incoming, &memory, &rules, at);
         let Memory { account, .. } = memory;
         if let Some(follower) = &decision.erase {
@@ -121,7 +150,9 @@ impl Turns {
         if !decision.is_kept {
             return Finished::success(key, at, decision.outcome);
         }
-        let Decision { outcome, answer, .. } = decision;
+        let Decision {
+            outcome, answer, ..
+        } = decision;
         let answered = Answered {
             reply: answer.passive().cloned(),
             at,
@@ -129,8 +160,25 @@ impl Turns {
             own: answer.own.clone(),
             moved: answer.moved,
         };
-        match self.store.commit_turn(ticket, Turn { key, account, incoming, answer }, at).await {
-            Ok(conversation) => Finished { answered, key, conversation: Some(conversation) },
+        match self
+            .store
+            .commit_turn(
+                ticket,
+                Turn {
+                    key,
+                    account,
+                    incoming,
+                    answer,
+                },
+                at,
+            )
+            .await
+        {
+            Ok(conversation) => Finished {
+                answered,
+                key,
+                conversation: Some(conversation),
+            },
             Err(error) => self.unkept(key, at, Some(answered), &error),
         }
     }
@@ -144,14 +192,31 @@ impl Turns {
             Some(own) => own.reply.clone(),
             None => Reply::Text(Arc::clone(&self.rules.load().set.settings().sorry)),
         };
-        let answered = Answered { reply: Some(reply), at, course: Course::Unkept, own, moved: None };
-        Finished { answered, key, conversation: None }
+        let answered = Answered {
+            reply: Some(reply),
+            at,
+            course: Course::Unkept,
+            own,
+            moved: None,
+        };
+        Finished {
+            answered,
+            key,
+            conversation: None,
+        }
     }
 
     /// Sends what was said too late, where the bot may still push; else it waits for the follower. Fixed lines that came
     /// too late are not worth a push.
     async fn deliver_late(&self, finished: Finished) {
-        let Finished { answered, key, conversation: Some(conversation) } = finished else { return };
+        let Finished {
+            answered,
+            key,
+            conversation: Some(conversation),
+        } = finished
+        else {
+            return;
+        };
         let Some(reply) = answered.reply else { return };
         if matches!(reply, Reply::Transfer { .. }) {
             return;
@@ -159,7 +224,12 @@ impl Turns {
         let own = match answered.own {
             Some(own) if own.by == By::Rule => Spoken { reply, ..own },
             Some(_) => return,
-            None => Spoken { by: By::Agent, rule: None, revision: None, reply },
+            None => Spoken {
+                by: By::Agent,
+                rule: None,
+                revision: None,
+                reply,
+            },
         };
         let at = answered.at.plus(self.deadline);
         let can_push = self.can_push(&conversation.account);
@@ -175,7 +245,10 @@ impl Turns {
 }
 
 fn reserved() -> crate::model::message::PushError {
-    crate::model::message::PushError { code: 0, message: "the window's last pushes are for people".into() }
+    crate::model::message::PushError {
+        code: 0,
+        message: "the window's last pushes are for people".into(),
+    }
 }
 
 /// A turn that has run to its end.
@@ -188,12 +261,32 @@ struct Finished {
 impl Finished {
     fn success(key: TurnKey, at: Time, outcome: Outcome) -> Self {
         let course = Course::Decided(outcome);
-        let answered = Answered { reply: None, at, course, own: None, moved: None };
-        Self { answered, key, conversation: None }
+        let answered = Answered {
+            reply: None,
+            at,
+            course,
+            own: None,
+            moved: None,
+        };
+        Self {
+            answered,
+            key,
+            conversation: None,
+        }
     }
 
     fn repeat(key: TurnKey, reply: Option<Reply>, at: Time) -> Self {
-        let answered = Answered { reply, at, course: Course::Repeated, own: None, moved: None };
-        Self { answered, key, conversation: None }
+        let answered = Answered {
+            reply,
+            at,
+            course: Course::Repeated,
+            own: None,
+            moved: None,
+        };
+        Self {
+            answered,
+            key,
+            conversation: None,
+        }
     }
 }

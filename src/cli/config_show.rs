@@ -50,7 +50,11 @@ fn listing(lines: &[Line], with_origin: bool) -> String {
             let _ = writeln!(text, "\n[{section}]");
         }
         // A variable of the environment that is no key of the file.
-        let off = if key.chars().all(|c| c.is_ascii_uppercase() || c == '_') { "\n# " } else { "" };
+        let off = if key.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
+            "\n# "
+        } else {
+            ""
+        };
         let _ = write!(text, "{off}{key} = {}", line.shown);
         if with_origin {
             let _ = write!(text, "    # {}", line.origin);

@@ -31,23 +31,51 @@ impl Local {
             let path = data.join(name);
             std::fs::read_to_string(&path)
                 .map(|text| text.trim().to_owned())
-                .with_context(|| format!("服务没有在运行? | is the server running? {}", path.display()))
+                .with_context(|| {
+                    format!(
+                        "服务没有在运行? | is the server running? {}",
+                        path.display()
+                    )
+                })
         };
         let address: SocketAddr = read(ADDRESS_FILE)?.parse().context("address")?;
-        let api = format!("http://{}{}/api/v1", reachable(address), config.server.public_url.prefix());
-        Ok(Self { agent: agent(PATIENCE), api, token: read(CLI_TOKEN_FILE)? })
+        let api = format!(
+            "http://{}{}/api/v1",
+            reachable(address),
+            config.server.public_url.prefix()
+        );
+        Ok(Self {
+            agent: agent(PATIENCE),
+            api,
+            token: read(CLI_TOKEN_FILE)?,
+        })
     }
 
     pub(super) fn get(&self, path: &str) -> anyhow::Result<Value> {
-        answer(self.agent.get(self.url(path)).header("authorization", self.bearer()).call())
+        answer(
+            self.agent
+                .get(self.url(path))
+                .header("authorization", self.bearer())
+                .call(),
+        )
     }
 
     pub(super) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        answer(self.agent.post(self.url(path)).header("authorization", self.bearer()).send_json(body))
+        answer(
+            self.agent
+                .post(self.url(path))
+                .header("authorization", self.bearer())
+                .send_json(body),
+        )
     }
 
     pub(super) fn delete(&self, path: &str) -> anyhow::Result<Value> {
-        answer(self.agent.delete(self.url(path)).header("authorization", self.bearer()).call())
+        answer(
+            self.agent
+                .delete(self.url(path))
+                .header("authorization", self.bearer())
+                .call(),
+        )
     }
 
     fn url(&self, path: &str) -> String {
@@ -63,15 +91,24 @@ impl Local {
 pub(super) fn is_alive(config: &Config) -> bool {
     let mut address = config.server.listen;
     if address.port() == 0 {
-        let Some(bound) = bound(&config.server.data) else { return false };
+        let Some(bound) = bound(&config.server.data) else {
+            return false;
+        };
         address = bound;
     }
     let url = format!("http://{}/healthz", reachable(address));
-    agent(HEALTH_PATIENCE).get(url).call().is_ok_and(|response| response.status() == 200)
+    agent(HEALTH_PATIENCE)
+        .get(url)
+        .call()
+        .is_ok_and(|response| response.status() == 200)
 }
 
 fn bound(data: &Path) -> Option<SocketAddr> {
-    std::fs::read_to_string(data.join(ADDRESS_FILE)).ok()?.trim().parse().ok()
+    std::fs::read_to_string(data.join(ADDRESS_FILE))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// An address that listens everywhere is called over loopback.
@@ -95,15 +132,31 @@ fn agent(patience: Duration) -> ureq::Agent {
 }
 
 /// The JSON of a good answer, `null` when it has none; of a bad one, what the problem says.
-fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Value> {
-    let mut response = response.map_err(|error| anyhow!("服务没有应答 | the server does not answer: {error}"))?;
+fn answer(
+    response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+) -> anyhow::Result<Value> {
+    let mut response =
+        response.map_err(|error| anyhow!("服务没有应答 | the server does not answer: {error}"))?;
     let status = response.status();
-    let body = response.body_mut().read_json::<Value>().unwrap_or(Value::Null);
+    let body = response
+        .body_mut()
+        .read_json::<Value>()
+        .unwrap_or(Value::Null);
     if status.is_success() {
         return Ok(body);
     }
-    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Err(anyhow!("{} {} | {}", status.as_u16(), text("title"), text("detail")))
+    let text = |name: &str| {
+        body.get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    Err(anyhow!(
+        "{} {} | {}",
+        status.as_u16(),
+        text("title"),
+        text("detail")
+    ))
 }
 
 #[cfg(test)]

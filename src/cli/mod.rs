@@ -3,6 +3,7 @@
 //!
 //! Exit code 0: good; 1: the thing checked is bad; 2: wrong usage, or the command could not run.
 
+mod check;
 mod config_show;
 mod healthcheck;
 mod local;
@@ -10,6 +11,7 @@ mod logging;
 mod serve;
 mod simulate;
 mod token;
+mod try_out;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -27,6 +29,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// 检查规则,跑规则旁边的测试 | Check rules and run the tests beside them
+    Check(check::Args),
+    /// 试一句话:会怎么回、为什么 | What would be answered, and why
+    Try(try_out::Args),
     /// 启动服务 | Run the server
     Serve(serve::Args),
     /// 查看配置 | Look at the configuration
@@ -51,32 +57,28 @@ struct ConfigFile {
 
 impl ConfigFile {
     fn load(&self) -> anyhow::Result<crate::config::Config> {
-        Ok(crate::config::load(self.config.as_deref(), crate::config::environment())?)
+        Ok(crate::config::load(
+            self.config.as_deref(),
+            crate::config::environment(),
+        )?)
     }
 }
 
 /// Runs the command that the command line names.
 pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
-        Command::Serve(serve) => serve.run().map(ExitCode::from),
-        Command::Config(config) => config.run().map(ExitCode::from),
-        Command::Token(token) => token.run().map(ExitCode::from),
-        Command::Simulate(simulate) => simulate.run(),
-        Command::Healthcheck(healthcheck) => healthcheck.run().map(ExitCode::from),
+        Command::Check(args) => args.run(),
+        Command::Try(args) => args.run(),
+        Command::Serve(args) => serve::run(&args),
+        Command::Config(args) => config_show::run(&args),
+        Command::Token(args) => token::run(args),
+        Command::Simulate(args) => args.run(),
+        Command::Healthcheck(args) => healthcheck::run(&args),
     };
     ended.unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
         ExitCode::from(2)
     })
-}
-
-impl From<Verdict> for ExitCode {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Good => Self::SUCCESS,
-            Verdict::Bad => Self::from(1),
-        }
-    }
 }
 
 /// Prints a result. A reader who has gone away (`| head`) is no error.

@@ -17,14 +17,17 @@ pub(super) struct Args {
 }
 
 /// Serves until SIGTERM or SIGINT.
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
     logging::start(&config.log, config.log_format)?;
     for line in &config.lines {
         tracing::debug!(key = line.path, value = line.shown, origin = %line.origin, "configured");
     }
     // The workers bring runtimes of their own; this one carries the outbox.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("runtime")?;
     runtime.block_on(async {
         let mut stop = signal(SignalKind::terminate()).context("SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+use crate::model::Reply;
 use crate::simulator::http::Address;
 use crate::simulator::{
     Account, AccountSettings, Clock, Delivered, Follower, Mode, Push, Settings, Shown, Sight,
@@ -16,7 +17,7 @@ use crate::simulator::{
 
 /// 假装成微信,向一个回调地址发消息,打印粉丝看到的一切
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// 被测服务器的回调地址
     #[arg(long, value_name = "URL")]
     callback: String,
@@ -74,7 +75,7 @@ impl Args {
     ///
     /// # Errors
     /// Usage: an unusable key or address, a mode without its key.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let settings = self.account()?;
         let wechat = Wechat::start(Settings {
             listen: self.listen,
@@ -155,70 +156,88 @@ fn event(follower: &Follower, name: &str, key: Option<&str>) -> Push {
     }
 }
 
+/// What a typed line asks for.
+enum Typed {
+    Push(Push),
+    /// Somebody else types from now on.
+    Become(Follower),
+    /// Nothing to send, but something to say.
+    Say(String),
+    Quit,
+}
+
 /// Reads lines until they end; says whether every delivery was good.
 fn converse(account: &Account, mut follower: Follower) -> anyhow::Result<bool> {
-    let typed_at = io::stdin().is_terminal();
-    if typed_at {
+    if io::stdin().is_terminal() {
         say(HELP)?;
     }
     let mut good = true;
     let mut last: Option<Delivered> = None;
     for line in io::stdin().lock().lines() {
         let line = line.context("读不了标准输入")?;
-        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
-        let push = match (word, rest.trim()) {
-            ("", "") => continue,
-            ("/quit", _) => break,
-            ("/help", _) => {
-                say(HELP)?;
-                continue;
+        if line.trim().is_empty() {
+            continue;
+        }
+        match typed(&line, account, &follower, last.as_ref()) {
+            Typed::Push(push) => {
+                let delivered = push.wait();
+                good &= report(&delivered)?;
+                last = Some(delivered);
             }
-            ("/as", "") => {
-                say("要写 openid:/as OPENID")?;
-                continue;
-            }
-            ("/as", openid) => {
-                follower = account.follower(openid);
+            Typed::Become(other) => {
+                follower = other;
                 last = None;
-                continue;
             }
-            ("/repeat", _) => match &last {
-                Some(last) => follower.repeats(last),
-                None => {
-                    say("还没有发过")?;
-                    continue;
-                }
-            },
-            ("/menu", key) => follower.taps_menu(key),
-            ("/scan", scene) => follower.scans(scene),
-            ("/follow", _) => follower.follows(None),
-            ("/unfollow", _) => follower.unfollows(),
-            ("/image", _) => follower.sends_image(),
-            ("/voice", heard) => {
-                follower.sends_voice(Some(heard).filter(|heard| !heard.is_empty()))
-            }
-            (unknown, _) if unknown.starts_with('/') => {
-                say(&format!("没有 {unknown} 这个命令\n{HELP}"))?;
-                continue;
-            }
-            _ => follower.says(&line),
-        };
-        let delivered = push.wait();
-        good &= report(&delivered)?;
-        last = Some(delivered);
+            Typed::Say(text) => say(&text)?,
+            Typed::Quit => break,
+        }
     }
     Ok(good)
+}
+
+fn typed(line: &str, account: &Account, follower: &Follower, last: Option<&Delivered>) -> Typed {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let rest = rest.trim();
+    Typed::Push(match word {
+        "/quit" => return Typed::Quit,
+        "/help" => return Typed::Say(HELP.to_owned()),
+        "/as" if rest.is_empty() => return Typed::Say("要写 openid:/as OPENID".to_owned()),
+        "/as" => return Typed::Become(account.follower(rest)),
+        "/repeat" => match last {
+            Some(last) => follower.repeats(last),
+            None => return Typed::Say("还没有发过".to_owned()),
+        },
+        "/menu" => follower.taps_menu(rest),
+        "/scan" => follower.scans(rest),
+        "/follow" => follower.follows(None),
+        "/unfollow" => follower.unfollows(),
+        "/image" => follower.sends_image(),
+        "/voice" => follower.sends_voice(Some(rest).filter(|heard| !heard.is_empty())),
+        unknown if unknown.starts_with('/') => {
+            return Typed::Say(format!("没有 {unknown} 这个命令\n{HELP}"));
+        }
+        _ => follower.says(line),
+    })
 }
 
 /// Prints what the phone does not show of a delivery; says whether it was good.
 fn report(delivered: &Delivered) -> anyhow::Result<bool> {
     let took = delivered.elapsed.as_millis();
+    let attempts = delivered.attempts;
     let line = match (&delivered.fault, &delivered.reply) {
-        (Some(fault), _) => format!("  ✗ 第 {} 次仍不成立:{fault}", delivered.attempts),
-        (None, None) => format!("  · 无回复(success),{took} 毫秒"),
+        (Some(fault), _) if delivered.status.is_some() => format!("  ✗ 回复无效:{fault}"),
+        (Some(fault), _) => format!("  ✗ 发了 {attempts} 次,没有得到回复:{fault}"),
+        (None, None) => match &delivered.agent {
+            Some(agent) => format!("  · 没有推送:粉丝正由微信自带的客服 {agent} 接待"),
+            None => format!("  · 无回复(success),{took} 毫秒"),
+        },
         (None, Some(reply)) => {
-            let how = if reply.sealed { "密文" } else { "明文" };
-            format!("  · {how}回复,{took} 毫秒,共 {} 次", delivered.attempts)
+            let sealed = if reply.sealed { "密文" } else { "明文" };
+            let what = match reply.content {
+                Reply::Transfer { .. } => "转给微信自带的客服",
+                _ => "回复",
+            };
+            format!("  · {sealed}{what},{took} 毫秒,发了 {attempts} 次")
         }
     };
     say(&line)?;

@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use clap::builder::PossibleValuesParser;
 use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::local::Local;
@@ -50,7 +50,12 @@ pub(super) struct Revoke {
 /// Asks the running server.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args {
-        Args::Add(Add { name, role, accounts, config }) => {
+        Args::Add(Add {
+            name,
+            role,
+            accounts,
+            config,
+        }) => {
             let wanted = json!({"name": name, "role": role, "accounts": accounts});
             let made = Local::find(&config.load()?)?.post("/tokens", &wanted)?;
             print(&format!("{}\n", word(&made, "secret")))?;
@@ -58,7 +63,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Args::List(config) => print(&listing(&Local::find(&config.load()?)?.get("/tokens")?))?,
         Args::Revoke(Revoke { name, config }) => {
-            let name: String = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC).collect();
+            let name: String =
+                percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC)
+                    .collect();
             Local::find(&config.load()?)?.delete(&format!("/tokens/{name}"))?;
         }
     }
@@ -68,11 +75,30 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// One line a token: name, role, accounts, when it was made.
 fn listing(tokens: &Value) -> String {
     let mut text = String::new();
-    for token in tokens.get("tokens").and_then(Value::as_array).into_iter().flatten() {
-        let accounts = token.get("accounts").and_then(Value::as_array).into_iter().flatten();
+    for token in tokens
+        .get("tokens")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let accounts = token
+            .get("accounts")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         let accounts: Vec<&str> = accounts.filter_map(Value::as_str).collect();
-        let accounts = if accounts.is_empty() { "*".to_owned() } else { accounts.join(",") };
-        let _ = writeln!(text, "{}\t{}\t{accounts}\t{}", word(token, "name"), word(token, "role"), word(token, "created_at"));
+        let accounts = if accounts.is_empty() {
+            "*".to_owned()
+        } else {
+            accounts.join(",")
+        };
+        let _ = writeln!(
+            text,
+            "{}\t{}\t{accounts}\t{}",
+            word(token, "name"),
+            word(token, "role"),
+            word(token, "created_at")
+        );
     }
     text
 }

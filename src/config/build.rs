@@ -1,75 +1,74 @@
 //! Turns gathered values into settings, or says all that is wrong with them.
-//! Owns: the meaning and limits of each key. Uses: the modules whose settings it fills. Never: reads a file or the environment.
+//! Owns: which key fills which setting, what must be there. Uses: the modules whose settings it fills. Never: reads a file or the environment.
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::keys::{KEYS, Key};
+use super::parse::{self, Wrong};
 use super::problem::{Origin, Problem};
 use super::values::{API_TOKEN, Content, Value, Values, variable_of};
-use super::{Config, Line, LogFormat, Problems};
-use crate::model::desk::DeskSettings;
-use crate::model::reply::TEXT_LIMIT;
+use super::{Config, Line, Problems};
 use crate::model::AccountName;
-use crate::server::{AccountSettings, PublicUrl, Settings};
+use crate::model::desk::DeskSettings;
+use crate::server::{AccountSettings, Settings};
 use crate::wechat::client::ClientSettings;
-use crate::wechat::{Account, AesKey, Mode};
+use crate::wechat::{Account, Mode};
 
-/// WeChat waits five seconds; the answer must leave before.
-const LONGEST_DEADLINE: Duration = Duration::from_millis(4900);
 /// The fewest characters of `WXREPLY_API_TOKEN`.
 const API_TOKEN_LENGTH: usize = 24;
 
-/// What is wrong with a value, in Chinese and in English.
-type Wrong = (String, String);
-
 /// Builds the configuration; relative paths start at `base`.
 pub(super) fn config(values: Values, base: &Path) -> Result<Config, Problems> {
-    let mut reader = Reader { values, problems: Vec::new() };
+    let mut reader = Reader {
+        values,
+        problems: Vec::new(),
+    };
     reader.problems.append(&mut reader.values.problems);
-    let log_format = reader.needed("log_format", log_format);
-    let log = reader.needed("log", log_filter);
+    let log_format = reader.needed("log_format", parse::log_format);
+    let log = reader.needed("log", parse::log_filter);
     let server = settings(&mut reader, base);
     match (server, log, log_format, reader.problems.is_empty()) {
-        (Some(server), Some(log), Some(log_format), true) => {
-            Ok(Config { server, log, log_format, lines: lines(&reader.values) })
-        }
+        (Some(server), Some(log), Some(log_format), true) => Ok(Config {
+            server,
+            log,
+            log_format,
+            lines: lines(&reader.values),
+        }),
         _ => Err(Problems(reader.problems)),
     }
 }
 
 fn settings(reader: &mut Reader, base: &Path) -> Option<Settings> {
-    let path = |text: &str| -> Result<PathBuf, Wrong> {
-        if text.is_empty() { Err(wrong("不能为空", "must not be empty")) } else { Ok(base.join(text)) }
-    };
-    let listen = reader.needed("listen", listen);
-    let data = reader.needed("data", path);
-    let rules = reader.needed("rules", path);
-    let public_url = reader.wanted("public_url", public_url);
-    let timezone = reader.needed("timezone", timezone);
-    let trusted_proxies = reader.list("trusted_proxies", network);
-    let max_skew = reader.needed("callback.max_skew", duration);
-    let deadline = reader.needed("callback.deadline", deadline);
-    let ack = reader.needed("desk.ack", ack);
-    let ack_every = reader.needed("desk.ack_every", duration);
+    let listen = reader.needed("listen", parse::listen);
+    let data = reader.needed("data", parse::path);
+    let rules = reader.needed("rules", parse::path);
+    let public_url = reader.wanted("public_url", parse::public_url);
+    let timezone = reader.needed("timezone", parse::timezone);
+    let trusted_proxies = reader.list("trusted_proxies", parse::network);
+    let max_skew = reader.needed("callback.max_skew", parse::duration);
+    let deadline = reader.needed("callback.deadline", parse::deadline);
+    let ack = reader.needed("desk.ack", parse::ack);
+    let ack_every = reader.needed("desk.ack_every", parse::duration);
     let accounts = accounts(reader);
     let api_token = api_token(reader);
     Some(Settings {
         listen: listen?,
-        data: data?,
-        rules: rules?,
+        data: base.join(data?),
+        rules: base.join(rules?),
         public_url: public_url.unwrap_or_default(),
         timezone: timezone?,
         trusted_proxies,
         max_skew: max_skew?,
         deadline: deadline?,
-        desk: DeskSettings { ack: ack?, ack_every: ack_every?, ..DeskSettings::default() },
+        desk: DeskSettings {
+            ack: ack?,
+            ack_every: ack_every?,
+            ..DeskSettings::default()
+        },
         accounts,
         api_token,
     })
@@ -83,12 +82,15 @@ fn accounts(reader: &mut Reader) -> Vec<AccountSettings> {
             "there is no account: write a section [account.NAME]; see `wxreply config show --example`",
         ));
     }
-    names.iter().filter_map(|name| account(reader, name)).collect()
+    names
+        .iter()
+        .filter_map(|name| account(reader, name))
+        .collect()
 }
 
 fn account(reader: &mut Reader, name: &str) -> Option<AccountSettings> {
     let origin = reader.values.account_origin(name);
-    let account_name = AccountName::parse(name).map_err(|_| {
+    let account_name = AccountName::parse(name).map_err(|_error| {
         reader.problems.push(Problem::new(
             &origin,
             format!("公众号的名字 {name:?} 不行:小写字母开头,只含小写字母、数字和 -,最长 64"),
@@ -96,15 +98,16 @@ fn account(reader: &mut Reader, name: &str) -> Option<AccountSettings> {
         ));
     });
     let at = |key: &str| format!("account.{name}.{key}");
-    let app_id = reader.needed(&at("app_id"), app_id);
-    let mode = reader.needed(&at("mode"), mode);
-    let token = reader.needed(&at("token"), secret);
-    let aes_key = reader.wanted(&at("aes_key"), encoding_key);
-    let client_secret = reader.wanted(&at("secret"), secret);
-    let api_base = reader.needed(&at("api_base"), api_base);
-    let previous_token = reader.wanted(&at("previous_token"), secret);
-    let previous_aes_key = reader.wanted(&at("previous_aes_key"), encoding_key);
-    let (account_name, app_id, mode, token, api_base) = (account_name.ok()?, app_id?, mode?, token?, api_base?);
+    let app_id = reader.needed(&at("app_id"), parse::app_id);
+    let mode = reader.needed(&at("mode"), parse::mode);
+    let token = reader.needed(&at("token"), parse::secret);
+    let aes_key = reader.wanted(&at("aes_key"), parse::encoding_key);
+    let client_secret = reader.wanted(&at("secret"), parse::secret);
+    let api_base = reader.needed(&at("api_base"), parse::api_base);
+    let previous_token = reader.wanted(&at("previous_token"), parse::secret);
+    let previous_aes_key = reader.wanted(&at("previous_aes_key"), parse::encoding_key);
+    let (account_name, app_id, mode, token, api_base) =
+        (account_name.ok()?, app_id?, mode?, token?, api_base?);
     if aes_key.is_none() && mode != Mode::Plain {
         if !reader.values.set.contains_key(&at("aes_key")) {
             let path = at("aes_key");
@@ -116,11 +119,30 @@ fn account(reader: &mut Reader, name: &str) -> Option<AccountSettings> {
         }
         return None;
     }
-    let client = client_secret.map(|secret| ClientSettings { api_base, app_id: app_id.clone(), secret });
-    match Account::new(account_name, app_id, mode, token, previous_token, aes_key, previous_aes_key) {
-        Ok(account) => Some(AccountSettings { account: Arc::new(account), client }),
+    let client = client_secret.map(|secret| ClientSettings {
+        api_base,
+        app_id: app_id.clone(),
+        secret,
+    });
+    match Account::new(
+        account_name,
+        app_id,
+        mode,
+        token,
+        previous_token,
+        aes_key,
+        previous_aes_key,
+    ) {
+        Ok(account) => Some(AccountSettings {
+            account: Arc::new(account),
+            client,
+        }),
         Err(error) => {
-            reader.problems.push(Problem::new(&origin, format!("公众号 {name} 的设置不行"), error.to_string()));
+            reader.problems.push(Problem::new(
+                &origin,
+                format!("公众号 {name} 的设置不行"),
+                error.to_string(),
+            ));
             None
         }
     }
@@ -128,7 +150,9 @@ fn account(reader: &mut Reader, name: &str) -> Option<AccountSettings> {
 
 fn api_token(reader: &mut Reader) -> Option<SecretString> {
     let value = reader.values.api_token.clone()?;
-    let Content::Text(text) = value.content else { return None };
+    let Content::Text(text) = value.content else {
+        return None;
+    };
     if text.chars().count() < API_TOKEN_LENGTH || text.chars().any(char::is_whitespace) {
         reader.problems.push(Problem::new(
             &value.origin,
@@ -143,20 +167,31 @@ fn api_token(reader: &mut Reader) -> Option<SecretString> {
 /// Every value that is set or has a default, in the table's order.
 fn lines(values: &Values) -> Vec<Line> {
     let accounts = values.accounts();
-    let (of_accounts, plain): (Vec<&Key>, Vec<&Key>) = KEYS.iter().partition(|key| key.section() == "account.*");
+    let (of_accounts, plain): (Vec<&Key>, Vec<&Key>) =
+        KEYS.iter().partition(|key| key.section() == "account.*");
     let plain = plain.into_iter().map(|key| (key.path.to_owned(), key));
     let rest = accounts.iter().flat_map(|name| {
-        of_accounts.iter().map(move |key| (key.path.replace('*', name), *key))
+        of_accounts
+            .iter()
+            .map(move |key| (key.path.replace('*', name), *key))
     });
     let mut lines: Vec<Line> = plain
         .chain(rest)
         .filter_map(|(path, key)| {
             let value = effective(values, &path)?;
-            Some(Line { shown: value.shown(key.secret), path, origin: value.origin })
+            Some(Line {
+                shown: value.shown(key.secret),
+                path,
+                origin: value.origin,
+            })
         })
         .collect();
     if let Some(token) = &values.api_token {
-        lines.push(Line { path: API_TOKEN.to_owned(), shown: token.shown(true), origin: token.origin.clone() });
+        lines.push(Line {
+            path: API_TOKEN.to_owned(),
+            shown: token.shown(true),
+            origin: token.origin.clone(),
+        });
     }
     lines
 }
@@ -167,12 +202,18 @@ fn effective(values: &Values, path: &str) -> Option<Value> {
         let value: toml::Value = toml::Value::from_str(Key::at(path)?.default?).ok()?;
         let content = match value {
             toml::Value::String(text) => Content::Text(text),
-            toml::Value::Array(items) => {
-                Content::List(items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect())
-            }
+            toml::Value::Array(items) => Content::List(
+                items
+                    .iter()
+                    .filter_map(|item| item.as_str().map(str::to_owned))
+                    .collect(),
+            ),
             _ => return None,
         };
-        Some(Value { content, origin: Origin::Default })
+        Some(Value {
+            content,
+            origin: Origin::Default,
+        })
     })
 }
 
@@ -185,19 +226,34 @@ struct Reader {
 impl Reader {
     /// The value at this path if there is one and it can be understood.
     fn wanted<T>(&mut self, path: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
-        let Value { content: Content::Text(text), origin } = effective(&self.values, path)? else { return None };
-        parse(&text).map_err(|(zh, en)| self.problems.push(about(&origin, path, &zh, &en))).ok()
+        let Value {
+            content: Content::Text(text),
+            origin,
+        } = effective(&self.values, path)?
+        else {
+            return None;
+        };
+        parse(&text)
+            .map_err(|(zh, en)| self.problems.push(about(&origin, path, &zh, &en)))
+            .ok()
     }
 
     /// The same; that nobody set it is a problem.
     fn needed<T>(&mut self, path: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
         if effective(&self.values, path).is_none() {
-            let origin = path.strip_prefix("account.").and_then(|rest| rest.rsplit_once('.'))
-                .map_or(Origin::Default, |(name, _)| self.values.account_origin(name));
+            let origin = path
+                .strip_prefix("account.")
+                .and_then(|rest| rest.rsplit_once('.'))
+                .map_or(Origin::Default, |(name, _)| {
+                    self.values.account_origin(name)
+                });
             self.problems.push(Problem::new(
                 &origin,
                 format!("缺 {path}(也可以设 {})", variable_of(path)),
-                format!("`{path}` is missing (${} would do as well)", variable_of(path)),
+                format!(
+                    "`{path}` is missing (${} would do as well)",
+                    variable_of(path)
+                ),
             ));
             return None;
         }
@@ -206,7 +262,11 @@ impl Reader {
 
     /// Every item of a list that can be understood.
     fn list<T>(&mut self, path: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Vec<T> {
-        let Some(Value { content: Content::List(items), origin }) = effective(&self.values, path) else {
+        let Some(Value {
+            content: Content::List(items),
+            origin,
+        }) = effective(&self.values, path)
+        else {
             return Vec::new();
         };
         let mut parsed = Vec::new();
@@ -222,101 +282,4 @@ impl Reader {
 
 fn about(origin: &Origin, path: &str, zh: &str, en: &str) -> Problem {
     Problem::new(origin, format!("{path} {zh}"), format!("`{path}` {en}"))
-}
-
-fn wrong(zh: impl Into<String>, en: impl Into<String>) -> Wrong {
-    (zh.into(), en.into())
-}
-
-fn listen(text: &str) -> Result<SocketAddr, Wrong> {
-    let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
-    text.parse().map_err(|_| wrong("应该是 IP:端口,例如 127.0.0.1:8080", "must be IP:PORT, such as 127.0.0.1:8080"))
-}
-
-fn public_url(text: &str) -> Result<PublicUrl, Wrong> {
-    PublicUrl::parse(text).ok_or_else(|| {
-        wrong("应该是 http(s)://主机/前缀,不含 ? 和 #", "must be http(s)://HOST/PREFIX without query or fragment")
-    })
-}
-
-fn timezone(text: &str) -> Result<jiff::tz::TimeZone, Wrong> {
-    jiff::tz::TimeZone::get(text)
-        .map_err(|_| wrong("不是时区名,例如 Asia/Shanghai", "is not the name of a time zone, such as Asia/Shanghai"))
-}
-
-fn network(text: &str) -> Result<IpNet, Wrong> {
-    let single = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse::<IpNet>().or_else(|_| single()).map_err(|_| {
-        wrong(format!("里的 {text:?} 不是网段,例如 10.0.0.0/8"), format!("has {text:?}, which is not a network such as 10.0.0.0/8"))
-    })
-}
-
-fn duration(text: &str) -> Result<Duration, Wrong> {
-    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
-    parsed.ok_or_else(|| wrong("应该是时长,例如 \"10m\"、\"4500ms\"", "must be a duration, such as \"10m\" or \"4500ms\""))
-}
-
-fn deadline(text: &str) -> Result<Duration, Wrong> {
-    let deadline = duration(text)?;
-    if deadline.is_zero() || deadline > LONGEST_DEADLINE {
-        return Err(wrong("应该大于 0,不超过 4900ms", "must be more than 0 and at most 4900ms"));
-    }
-    Ok(deadline)
-}
-
-fn ack(text: &str) -> Result<Arc<str>, Wrong> {
-    if text.len() > TEXT_LIMIT {
-        return Err(wrong(
-            format!("有 {} 字节,微信最多收 {TEXT_LIMIT}", text.len()),
-            format!("has {} bytes, WeChat takes at most {TEXT_LIMIT}", text.len()),
-        ));
-    }
-    Ok(text.into())
-}
-
-fn log_filter(text: &str) -> Result<String, Wrong> {
-    match tracing_subscriber::EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(wrong("不是 RUST_LOG 写法,例如 info", "is not in the syntax of RUST_LOG, such as info")),
-    }
-}
-
-fn log_format(text: &str) -> Result<LogFormat, Wrong> {
-    match text {
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err(wrong("应该是 text 或 json", "must be text or json")),
-    }
-}
-
-fn app_id(text: &str) -> Result<String, Wrong> {
-    if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
-        return Err(wrong("应该是公众平台上的 AppID,wx 开头", "must be the AppID of the platform's page, wx…"));
-    }
-    Ok(text.to_owned())
-}
-
-fn mode(text: &str) -> Result<Mode, Wrong> {
-    match text {
-        "plain" => Ok(Mode::Plain),
-        "compatible" => Ok(Mode::Compatible),
-        "secure" => Ok(Mode::Secure),
-        _ => Err(wrong("应该是 plain、compatible 或 secure", "must be plain, compatible or secure")),
-    }
-}
-
-fn secret(text: &str) -> Result<SecretString, Wrong> {
-    if text.is_empty() { Err(wrong("不能为空", "must not be empty")) } else { Ok(text.into()) }
-}
-
-fn encoding_key(text: &str) -> Result<AesKey, Wrong> {
-    AesKey::parse(text).map_err(|_| {
-        wrong("应该是 43 个字母和数字(EncodingAESKey)", "must be 43 letters and digits (EncodingAESKey)")
-    })
-}
-
-fn api_base(text: &str) -> Result<String, Wrong> {
-    let bad = || wrong("应该是 https:// 地址(本机可以用 http://)", "must be an https:// address (http:// on this machine only)");
-    let url = PublicUrl::parse(text).ok_or_else(bad)?;
-    if url.is_https() || url.is_loopback() { Ok(text.trim_end_matches('/').to_owned()) } else { Err(bad()) }
 }

@@ -235,7 +235,9 @@ impl Key {
 
     /// The section it stands in; empty for the top of the file.
     pub fn section(&self) -> &'static str {
-        self.path.rsplit_once('.').map_or("", |(section, _)| section)
+        self.path
+            .rsplit_once('.')
+            .map_or("", |(section, _)| section)
     }
 }
 
@@ -265,8 +267,19 @@ pub fn example() -> String {
                 }
             }
         }
-        let off = if key.required || key.default.is_some() || key.path == "account.*.aes_key" { "" } else { "# " };
-        let _ = writeln!(text, "\n# {}\n# {}\n{off}{} = {}", key.zh, key.en, key.name(), key.example);
+        let off = if key.required || key.default.is_some() || key.path == "account.*.aes_key" {
+            ""
+        } else {
+            "# "
+        };
+        let _ = writeln!(
+            text,
+            "\n# {}\n# {}\n{off}{} = {}",
+            key.zh,
+            key.en,
+            key.name(),
+            key.example
+        );
     }
     text
 }

@@ -3,6 +3,7 @@
 
 mod build;
 mod keys;
+mod parse;
 mod problem;
 #[cfg(test)]
 mod tests;
@@ -82,7 +83,10 @@ pub fn environment() -> Vec<(OsString, OsString)> {
 ///
 /// # Errors
 /// All [`Problems`] at once.
-pub fn load(path: Option<&Path>, environment: Vec<(OsString, OsString)>) -> Result<Config, Problems> {
+pub fn load(
+    path: Option<&Path>,
+    environment: Vec<(OsString, OsString)>,
+) -> Result<Config, Problems> {
     let (values, base) = gather(path, environment)?;
     build::config(values, &base)
 }
@@ -94,23 +98,34 @@ pub fn load(path: Option<&Path>, environment: Vec<(OsString, OsString)>) -> Resu
 pub fn account_names(path: &Path) -> Result<Vec<AccountName>, Problems> {
     let (values, _) = gather(Some(path), Vec::new())?;
     if values.problems.is_empty() {
-        Ok(values.accounts().into_iter().filter_map(|name| AccountName::parse(name).ok()).collect())
+        Ok(values
+            .accounts()
+            .into_iter()
+            .filter_map(|name| AccountName::parse(name).ok())
+            .collect())
     } else {
         Err(Problems(values.problems))
     }
 }
 
-fn gather(path: Option<&Path>, environment: Vec<(OsString, OsString)>) -> Result<(Values, PathBuf), Problems> {
+fn gather(
+    path: Option<&Path>,
+    environment: Vec<(OsString, OsString)>,
+) -> Result<(Values, PathBuf), Problems> {
     let mut values = Values::default();
     let file = path.unwrap_or(Path::new(DEFAULT_FILE));
     match std::fs::read_to_string(file) {
-        Ok(text) => values.add_file(file, text).map_err(|problem| Problems(vec![problem]))?,
+        Ok(text) => values
+            .add_file(file, text)
+            .map_err(|problem| Problems(vec![problem]))?,
         Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(Problems(vec![Problem::unreadable(file, &error)])),
     }
     let mut readable = Vec::new();
     for (name, value) in environment {
-        let Ok(name) = name.into_string() else { continue };
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
         match value.into_string() {
             Ok(value) => readable.push((name, value)),
             Err(_) if name.starts_with(values::PREFIX) => values.problems.push(Problem::new(
@@ -133,7 +148,14 @@ impl Value {
         match &self.content {
             _ if secret => "\"********\"".to_owned(),
             Content::Text(text) => quoted(text),
-            Content::List(items) => format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", ")),
+            Content::List(items) => format!(
+                "[{}]",
+                items
+                    .iter()
+                    .map(|item| quoted(item))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
         }
     }
 }

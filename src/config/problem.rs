@@ -37,12 +37,20 @@ pub struct Mark {
 
 impl Mark {
     pub(super) fn new(source: &Arc<Source>, span: Range<usize>, is_secret: bool) -> Self {
-        Self { source: Arc::clone(source), span, is_secret }
+        Self {
+            source: Arc::clone(source),
+            span,
+            is_secret,
+        }
     }
 
     /// Line and column, both from 1; columns count characters.
     fn position(&self) -> (usize, usize) {
-        let before = self.source.text.get(..self.span.start).unwrap_or(&self.source.text);
+        let before = self
+            .source
+            .text
+            .get(..self.span.start)
+            .unwrap_or(&self.source.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
         (line, column)
@@ -55,13 +63,27 @@ impl Mark {
         if text.contains("\"\"\"") || text.contains("'''") {
             return None;
         }
-        let start = text.get(..self.span.start)?.rfind('\n').map_or(0, |at| at + 1);
-        let line_end = text.get(self.span.start..)?.find('\n').map_or(text.len(), |at| self.span.start + at);
+        let start = text
+            .get(..self.span.start)?
+            .rfind('\n')
+            .map_or(0, |at| at + 1);
+        let line_end = text
+            .get(self.span.start..)?
+            .find('\n')
+            .map_or(text.len(), |at| self.span.start + at);
         let end = self.span.end.clamp(self.span.start, line_end);
         let before = blanked(text.get(start..self.span.start)?);
         let place = text.get(self.span.start..end)?;
-        let place = if self.is_secret { blanked(place) } else { place.trim_end().to_owned() };
-        let more = if text.get(end..line_end)?.trim().is_empty() { "" } else { " …" };
+        let place = if self.is_secret {
+            blanked(place)
+        } else {
+            place.trim_end().to_owned()
+        };
+        let more = if text.get(end..line_end)?.trim().is_empty() {
+            ""
+        } else {
+            " …"
+        };
         let at = width(&before);
         let long = width(&place).max(1);
         Some((format!("{before}{place}{more}"), at, long))
@@ -96,7 +118,9 @@ fn blanked(text: &str) -> String {
 
 /// Columns of a terminal: two for everything that is not ASCII, which holds for Chinese; "…" is one.
 fn width(text: &str) -> usize {
-    text.chars().map(|c| if c.is_ascii() || c == '…' { 1 } else { 2 }).sum()
+    text.chars()
+        .map(|c| if c.is_ascii() || c == '…' { 1 } else { 2 })
+        .sum()
 }
 
 impl fmt::Display for Origin {
@@ -123,12 +147,20 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(origin: &Origin, zh: impl Into<String>, en: impl Into<String>) -> Self {
-        Self { origin: origin.clone(), zh: zh.into(), en: en.into() }
+        Self {
+            origin: origin.clone(),
+            zh: zh.into(),
+            en: en.into(),
+        }
     }
 
     /// A problem that belongs to no single place.
     pub(super) fn general(zh: impl Into<String>, en: impl Into<String>) -> Self {
-        Self { origin: Origin::Default, zh: zh.into(), en: en.into() }
+        Self {
+            origin: Origin::Default,
+            zh: zh.into(),
+            en: en.into(),
+        }
     }
 
     /// A file that cannot be read at all.
@@ -147,10 +179,17 @@ impl fmt::Display for Problem {
             Origin::Default => write!(f, "配置错误 configuration error: {zh} | {en}"),
             Origin::File(mark) => {
                 write!(f, "{origin}: 配置错误 configuration error: {zh} | {en}")?;
-                let Some((line, at, long)) = mark.excerpt() else { return Ok(()) };
+                let Some((line, at, long)) = mark.excerpt() else {
+                    return Ok(());
+                };
                 let number = mark.position().0.to_string();
                 let gutter = " ".repeat(number.len());
-                write!(f, "\n{gutter} |\n{number} | {line}\n{gutter} | {}{}", " ".repeat(at), "^".repeat(long))
+                write!(
+                    f,
+                    "\n{gutter} |\n{number} | {line}\n{gutter} | {}{}",
+                    " ".repeat(at),
+                    "^".repeat(long)
+                )
             }
             Origin::Variable(_) | Origin::FileOfVariable(_) => {
                 write!(f, "{origin}: 配置错误 configuration error: {zh} | {en}")
@@ -160,7 +199,10 @@ impl fmt::Display for Problem {
 }
 
 /// The known name that looks most like a wrong one, if any comes close.
-pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     known
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
@@ -175,7 +217,10 @@ mod tests {
 
     fn mark(text: &str, place: &str, is_secret: bool) -> Problem {
         let start = text.find(place).unwrap();
-        let source = Arc::new(Source { path: "wxreply.toml".into(), text: text.to_owned() });
+        let source = Arc::new(Source {
+            path: "wxreply.toml".into(),
+            text: text.to_owned(),
+        });
         let mark = Mark::new(&source, start..start + place.len(), is_secret);
         Problem::new(&Origin::File(mark), "错", "wrong")
     }

@@ -10,7 +10,8 @@ use secrecy::ExposeSecret as _;
 use super::*;
 
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
-const SHOP: &str = "[account.shop]\napp_id = \"wx0123456789abcdef\"\nmode = \"plain\"\ntoken = \"Tok3n\"\n";
+const SHOP: &str =
+    "[account.shop]\napp_id = \"wx0123456789abcdef\"\nmode = \"plain\"\ntoken = \"Tok3n\"\n";
 
 struct Dir(tempfile::TempDir);
 
@@ -27,7 +28,10 @@ impl Dir {
 }
 
 fn vars(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
-    pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect()
 }
 
 fn load_with(text: &str, pairs: &[(&str, &str)]) -> Result<Config, Problems> {
@@ -48,25 +52,51 @@ fn the_example_loads_and_names_every_key() {
     let config = load_with(&example(), &[]).unwrap();
     assert_eq!(config.server.accounts.len(), 1);
     for key in KEYS {
-        assert!(example().contains(&format!("{} = ", key.name())), "{}", key.path);
+        assert!(
+            example().contains(&format!("{} = ", key.name())),
+            "{}",
+            key.path
+        );
         assert!(!key.zh.is_empty() && !key.en.is_empty(), "{}", key.path);
     }
 }
 
 /// Everything the program gets, with secrets in clear: two configurations that differ anywhere differ here.
 fn everything(config: &Config) -> String {
-    let clients: Vec<_> = config.server.accounts.iter().map(|of| {
-        of.client.as_ref().map(|client| (client.app_id.clone(), client.api_base.clone(), client.secret.expose_secret().to_owned()))
-    }).collect();
-    format!("{:?} {} {:?} {clients:?}", config.server, config.log, config.log_format)
+    let clients: Vec<_> = config
+        .server
+        .accounts
+        .iter()
+        .map(|of| {
+            of.client.as_ref().map(|client| {
+                (
+                    client.app_id.clone(),
+                    client.api_base.clone(),
+                    client.secret.expose_secret().to_owned(),
+                )
+            })
+        })
+        .collect();
+    format!(
+        "{:?} {} {:?} {clients:?}",
+        config.server, config.log, config.log_format
+    )
 }
 
 #[test]
 fn every_key_of_the_table_reaches_the_settings() {
-    let full = format!("{}secret = \"s3cret\"\naes_key = \"{KEY}\"\n", SHOP.replace("plain", "secure"));
+    let full = format!(
+        "{}secret = \"s3cret\"\naes_key = \"{KEY}\"\n",
+        SHOP.replace("plain", "secure")
+    );
     let usual = everything(&load_with(&full, &[]).unwrap());
     // The account keeps these to itself; the tests of the callback see them work.
-    let unseen = ["account.*.token", "account.*.aes_key", "account.*.previous_token", "account.*.previous_aes_key"];
+    let unseen = [
+        "account.*.token",
+        "account.*.aes_key",
+        "account.*.previous_token",
+        "account.*.previous_aes_key",
+    ];
     for key in KEYS.iter().filter(|key| !unseen.contains(&key.path)) {
         let other = match key.path {
             "listen" => "127.0.0.1:1",
@@ -85,7 +115,8 @@ fn every_key_of_the_table_reaches_the_settings() {
             unknown => panic!("give this test another value of {unknown}"),
         };
         let variable = values::variable_of(&key.path.replace('*', "shop"));
-        let changed = load_with(&full, &[(&variable, other)]).unwrap_or_else(|problems| panic!("{variable}: {problems}"));
+        let changed = load_with(&full, &[(&variable, other)])
+            .unwrap_or_else(|problems| panic!("{variable}: {problems}"));
         assert_ne!(everything(&changed), usual, "{}", key.path);
     }
 }
@@ -107,9 +138,17 @@ fn the_environment_wins_over_the_file_and_may_bring_accounts_of_its_own() {
     .unwrap();
     assert_eq!(config.server.listen.port(), 2);
     assert_eq!(config.server.trusted_proxies.len(), 2);
-    let names: Vec<_> = config.server.accounts.iter().map(|of| of.account.name.as_str()).collect();
+    let names: Vec<_> = config
+        .server
+        .accounts
+        .iter()
+        .map(|of| of.account.name.as_str())
+        .collect();
     assert_eq!(names, ["new-shop", "shop"]);
-    assert_eq!(config.server.api_token.unwrap().expose_secret(), "123456789012345678901234");
+    assert_eq!(
+        config.server.api_token.unwrap().expose_secret(),
+        "123456789012345678901234"
+    );
 }
 
 #[test]
@@ -117,12 +156,31 @@ fn secrets_may_come_from_files_and_are_never_shown() {
     let dir = Dir::new();
     let secret = dir.file("secret", "hush-hush\n");
     let path = dir.file("wxreply.toml", SHOP);
-    let config = load(Some(&path), vars(&[("WXREPLY_ACCOUNT__SHOP__SECRET_FILE", secret.to_str().unwrap())])).unwrap();
+    let config = load(
+        Some(&path),
+        vars(&[(
+            "WXREPLY_ACCOUNT__SHOP__SECRET_FILE",
+            secret.to_str().unwrap(),
+        )]),
+    )
+    .unwrap();
     let client = config.server.accounts[0].client.as_ref().unwrap();
     assert_eq!(client.secret.expose_secret(), "hush-hush");
-    let shown: String = config.lines.iter().map(|line| format!("{}={} {}\n", line.path, line.shown, line.origin)).collect();
-    assert!(!shown.contains("hush") && !shown.contains("Tok3n"), "{shown}");
-    assert!(shown.contains("account.shop.secret=\"********\" file of $WXREPLY_ACCOUNT__SHOP__SECRET_FILE"), "{shown}");
+    let shown: String = config
+        .lines
+        .iter()
+        .map(|line| format!("{}={} {}\n", line.path, line.shown, line.origin))
+        .collect();
+    assert!(
+        !shown.contains("hush") && !shown.contains("Tok3n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(
+            "account.shop.secret=\"********\" file of $WXREPLY_ACCOUNT__SHOP__SECRET_FILE"
+        ),
+        "{shown}"
+    );
     assert!(shown.contains("wxreply.toml:4:9"), "{shown}");
 }
 
@@ -147,47 +205,113 @@ fn unknown_names_are_problems_with_the_name_that_was_meant() {
     assert!(problem(&format!("{SHOP}tokn = \"x\""), &[]).contains("did you mean `token`?"));
     assert!(problem(&format!("{SHOP}[desks]\nack = \"x\""), &[]).contains("did you mean `desk`?"));
     let variable = problem(SHOP, &[("WXREPLY_LISTN", "x")]);
-    assert_eq!(variable, "$WXREPLY_LISTN: 配置错误 configuration error: 没有这个环境变量,是不是 WXREPLY_LISTEN? | unknown variable, did you mean WXREPLY_LISTEN?");
-    assert!(problem(SHOP, &[("WXREPLY_ACCOUNT__SHOP__TOKN", "x")]).contains("did you mean WXREPLY_ACCOUNT__SHOP__TOKEN?"));
-    assert!(problem(SHOP, &[("WXREPLY_LISTEN_FILE", "x")]).contains("unknown variable"), "only secrets come from files");
+    assert_eq!(
+        variable,
+        "$WXREPLY_LISTN: 配置错误 configuration error: 没有这个环境变量,是不是 WXREPLY_LISTEN? | unknown variable, did you mean WXREPLY_LISTEN?"
+    );
+    assert!(
+        problem(SHOP, &[("WXREPLY_ACCOUNT__SHOP__TOKN", "x")])
+            .contains("did you mean WXREPLY_ACCOUNT__SHOP__TOKEN?")
+    );
+    assert!(
+        problem(SHOP, &[("WXREPLY_LISTEN_FILE", "x")]).contains("unknown variable"),
+        "only secrets come from files"
+    );
 }
 
 #[test]
 fn each_mistake_is_one_clear_line() {
-    let with = |line: &str| format!("{}{line}\n", SHOP.replace("mode = \"plain\"\n", "mode = \"secure\"\n"));
+    let with = |line: &str| {
+        format!(
+            "{}{line}\n",
+            SHOP.replace("mode = \"plain\"\n", "mode = \"secure\"\n")
+        )
+    };
     for (text, expected) in [
         (String::new(), "there is no account"),
-        ("[account.shop]\n".to_owned(), "`account.shop.app_id` is missing"),
-        (SHOP.replace("token", "# token"), "`account.shop.token` is missing"),
-        (SHOP.replace("mode", "# mode"), "`account.shop.mode` is missing"),
-        (SHOP.replace("plain", "open"), "must be plain, compatible or secure"),
+        (
+            "[account.shop]\n".to_owned(),
+            "`account.shop.app_id` is missing",
+        ),
+        (
+            SHOP.replace("token", "# token"),
+            "`account.shop.token` is missing",
+        ),
+        (
+            SHOP.replace("mode", "# mode"),
+            "`account.shop.mode` is missing",
+        ),
+        (
+            SHOP.replace("plain", "open"),
+            "must be plain, compatible or secure",
+        ),
         (SHOP.replace("Tok3n", ""), "must not be empty"),
         (with(""), "has a mode that needs `aes_key`"),
         (with("aes_key = \"short\""), "must be 43 letters and digits"),
         (SHOP.replace("shop", "Shop"), "cannot name an account"),
         (format!("listen = \"8080\"\n{SHOP}"), "must be IP:PORT"),
         (format!("listen = 8080\n{SHOP}"), "must be a text in quotes"),
-        (format!("trusted_proxies = \"10.0.0.0/8\"\n{SHOP}"), "must be a list of texts"),
-        (format!("trusted_proxies = [\"x\"]\n{SHOP}"), "which is not a network"),
-        (format!("timezone = \"Mars/Base\"\n{SHOP}"), "is not the name of a time zone"),
-        (format!("public_url = \"wx.example.com\"\n{SHOP}"), "must be http(s)://HOST/PREFIX"),
+        (
+            format!("trusted_proxies = \"10.0.0.0/8\"\n{SHOP}"),
+            "must be a list of texts",
+        ),
+        (
+            format!("trusted_proxies = [\"x\"]\n{SHOP}"),
+            "which is not a network",
+        ),
+        (
+            format!("timezone = \"Mars/Base\"\n{SHOP}"),
+            "is not the name of a time zone",
+        ),
+        (
+            format!("public_url = \"wx.example.com\"\n{SHOP}"),
+            "must be http(s)://HOST/PREFIX",
+        ),
         (format!("log = \"a=b=c\"\n{SHOP}"), "RUST_LOG"),
-        (format!("log_format = \"xml\"\n{SHOP}"), "must be text or json"),
-        (format!("{SHOP}api_base = \"http://api.weixin.qq.com\""), "must be an https:// address"),
-        (format!("{SHOP}[callback]\ndeadline = \"6s\""), "at most 4900ms"),
-        (format!("{SHOP}[callback]\nmax_skew = \"-1m\""), "must be a duration"),
-        (format!("{SHOP}[callback]\nmax_skew = \"soon\""), "must be a duration"),
+        (
+            format!("log_format = \"xml\"\n{SHOP}"),
+            "must be text or json",
+        ),
+        (
+            format!("{SHOP}api_base = \"http://api.weixin.qq.com\""),
+            "must be an https:// address",
+        ),
+        (
+            format!("{SHOP}[callback]\ndeadline = \"6s\""),
+            "at most 4900ms",
+        ),
+        (
+            format!("{SHOP}[callback]\nmax_skew = \"-1m\""),
+            "must be a duration",
+        ),
+        (
+            format!("{SHOP}[callback]\nmax_skew = \"soon\""),
+            "must be a duration",
+        ),
         (format!("{SHOP}{SHOP}"), "duplicate key"),
         (format!("desk = \"x\"\n{SHOP}"), "`desk` must be a section"),
         ("[account.shop\n".to_owned(), "wxreply.toml:1:"),
     ] {
         let shown = problem(&text, &[]);
         assert!(shown.contains(expected), "{expected}: {shown}");
-        assert_eq!(shown.matches("configuration error").count(), expected_lines(&text), "{shown}");
+        assert_eq!(
+            shown.matches("configuration error").count(),
+            expected_lines(&text),
+            "{shown}"
+        );
     }
     let short = problem(SHOP, &[("WXREPLY_API_TOKEN", "short")]);
-    assert!(short.contains("at least 24 characters") && !short.contains("short |"), "{short}");
-    let both = problem(SHOP, &[("WXREPLY_ACCOUNT__SHOP__SECRET", "a"), ("WXREPLY_ACCOUNT__SHOP__SECRET_FILE", "b")]);
+    assert!(
+        short.contains("at least 24 characters") && !short.contains("short |"),
+        "{short}"
+    );
+    let both = problem(
+        SHOP,
+        &[
+            ("WXREPLY_ACCOUNT__SHOP__SECRET", "a"),
+            ("WXREPLY_ACCOUNT__SHOP__SECRET_FILE", "b"),
+        ],
+    );
     assert!(both.contains("says the same"), "{both}");
 }
 
@@ -198,8 +322,12 @@ fn expected_lines(text: &str) -> usize {
 
 #[test]
 fn a_secret_is_not_shown_by_the_problem_that_it_causes() {
-    let text = SHOP.replace("plain", "secure") + "aes_key = \"my-secret-key\"\nmod = \"my-other-secret\"\n";
-    let shown = problem(&text, &[("WXREPLY_ACCOUNT__SHOP__PREVIOUS_AES_KEY", "my-third-secret")]);
+    let text = SHOP.replace("plain", "secure")
+        + "aes_key = \"my-secret-key\"\nmod = \"my-other-secret\"\n";
+    let shown = problem(
+        &text,
+        &[("WXREPLY_ACCOUNT__SHOP__PREVIOUS_AES_KEY", "my-third-secret")],
+    );
     assert!(!shown.contains("my-"), "{shown}");
 }
 

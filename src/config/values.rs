@@ -46,10 +46,17 @@ impl Values {
     /// # Errors
     /// When the file is not TOML.
     pub(super) fn add_file(&mut self, path: &Path, text: String) -> Result<(), Problem> {
-        let source = Arc::new(Source { path: path.to_owned(), text });
+        let source = Arc::new(Source {
+            path: path.to_owned(),
+            text,
+        });
         let table = DeTable::parse(&source.text).map_err(|error| {
             let mark = Mark::new(&source, error.span().unwrap_or(0..0), true);
-            Problem::new(&Origin::File(mark), "TOML 语法不对", error.message().replace('\n', "; "))
+            Problem::new(
+                &Origin::File(mark),
+                "TOML 语法不对",
+                error.message().replace('\n', "; "),
+            )
         })?;
         self.add_table("", table.get_ref(), &source);
         Ok(())
@@ -57,15 +64,27 @@ impl Values {
 
     fn add_table(&mut self, parent: &str, table: &DeTable<'_>, source: &Arc<Source>) {
         for (name, value) in table {
-            let path = if parent.is_empty() { name.get_ref().to_string() } else { format!("{parent}.{}", name.get_ref()) };
+            let path = if parent.is_empty() {
+                name.get_ref().to_string()
+            } else {
+                format!("{parent}.{}", name.get_ref())
+            };
             let at_key = Origin::File(Mark::new(source, name.span(), false));
             // A dot in a quoted name would read as a path.
-            let key = if name.get_ref().contains('.') { None } else { Key::at(&path) };
+            let key = if name.get_ref().contains('.') {
+                None
+            } else {
+                Key::at(&path)
+            };
             if let Some(key) = key {
                 self.add_value(key, path, value, source);
             } else if is_section(&path) && !name.get_ref().contains('.') {
                 let Some(inner) = value.get_ref().as_table() else {
-                    self.problems.push(Problem::new(&at_key, format!("{path} 应该是一节"), format!("`{path}` must be a section")));
+                    self.problems.push(Problem::new(
+                        &at_key,
+                        format!("{path} 应该是一节"),
+                        format!("`{path}` must be a section"),
+                    ));
                     continue;
                 };
                 if parent == "account" {
@@ -73,17 +92,27 @@ impl Values {
                 }
                 self.add_table(&path, inner, source);
             } else {
-                self.problems.push(unknown_key(&at_key, parent, name.get_ref()));
+                self.problems
+                    .push(unknown_key(&at_key, parent, name.get_ref()));
             }
         }
     }
 
-    fn add_value(&mut self, key: &Key, path: String, value: &Spanned<DeValue<'_>>, source: &Arc<Source>) {
+    fn add_value(
+        &mut self,
+        key: &Key,
+        path: String,
+        value: &Spanned<DeValue<'_>>,
+        source: &Arc<Source>,
+    ) {
         let origin = Origin::File(Mark::new(source, value.span(), key.secret));
         let content = match (key.shape, value.get_ref()) {
             (Shape::Text, DeValue::String(text)) => Some(Content::Text(text.to_string())),
             (Shape::List, DeValue::Array(items)) => {
-                let texts: Option<Vec<_>> = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
+                let texts: Option<Vec<_>> = items
+                    .iter()
+                    .map(|item| item.get_ref().as_str().map(str::to_owned))
+                    .collect();
                 texts.map(Content::List)
             }
             _ => None,
@@ -97,16 +126,25 @@ impl Values {
                     Shape::Text => ("一段带引号的文字", "a text in quotes"),
                     Shape::List => ("一个文字列表", "a list of texts"),
                 };
-                self.problems.push(Problem::new(&origin, format!("{path} 应该是{zh}"), format!("`{path}` must be {en}")));
+                self.problems.push(Problem::new(
+                    &origin,
+                    format!("{path} 应该是{zh}"),
+                    format!("`{path}` must be {en}"),
+                ));
             }
         }
     }
 
     /// Adds what the environment says, over what the file says.
-    pub(super) fn add_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+    pub(super) fn add_environment(
+        &mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) {
         let mut seen: BTreeMap<String, String> = BTreeMap::new();
         for (name, text) in variables {
-            let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+            let Some(rest) = name.strip_prefix(PREFIX) else {
+                continue;
+            };
             let Some((path, from_file)) = path_of(rest) else {
                 self.problems.push(unknown_variable(&name, self.accounts()));
                 continue;
@@ -131,8 +169,14 @@ impl Values {
 
     /// The accounts that anything is set for, in order.
     pub(super) fn accounts(&self) -> Vec<String> {
-        let of_values = self.set.keys().filter_map(|path| path.strip_prefix("account.")?.split('.').next());
-        let mut names: Vec<_> = of_values.chain(self.sections.keys().map(String::as_str)).map(str::to_owned).collect();
+        let of_values = self
+            .set
+            .keys()
+            .filter_map(|path| path.strip_prefix("account.")?.split('.').next());
+        let mut names: Vec<_> = of_values
+            .chain(self.sections.keys().map(String::as_str))
+            .map(str::to_owned)
+            .collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -141,13 +185,25 @@ impl Values {
     /// Where an account was first spoken of.
     pub(super) fn account_origin(&self, name: &str) -> Origin {
         let prefix = format!("account.{name}.");
-        let first = || self.set.iter().find(|(path, _)| path.starts_with(&prefix)).map(|(_, value)| &value.origin);
-        self.sections.get(name).or_else(first).cloned().unwrap_or(Origin::Default)
+        let first = || {
+            self.set
+                .iter()
+                .find(|(path, _)| path.starts_with(&prefix))
+                .map(|(_, value)| &value.origin)
+        };
+        self.sections
+            .get(name)
+            .or_else(first)
+            .cloned()
+            .unwrap_or(Origin::Default)
     }
 }
 
 fn is_section(path: &str) -> bool {
-    matches!(path, "callback" | "desk" | "account") || path.strip_prefix("account.").is_some_and(|name| !name.contains('.'))
+    matches!(path, "callback" | "desk" | "account")
+        || path
+            .strip_prefix("account.")
+            .is_some_and(|name| !name.contains('.'))
 }
 
 /// The path that a variable's name, without prefix, stands for, and whether it names a file with the value.
@@ -157,7 +213,11 @@ fn path_of(rest: &str) -> Option<(String, bool)> {
             // Account names have no `_`, so every one in the variable was a `-`.
             Some(account) => {
                 let (name, key) = account.rsplit_once("__")?;
-                format!("account.{}.{}", name.to_ascii_lowercase().replace('_', "-"), key.to_ascii_lowercase())
+                format!(
+                    "account.{}.{}",
+                    name.to_ascii_lowercase().replace('_', "-"),
+                    key.to_ascii_lowercase()
+                )
             }
             None => rest.to_ascii_lowercase().replace("__", "."),
         };
@@ -181,52 +241,110 @@ fn value_of(path: &str, name: &str, text: String, from_file: bool) -> Result<Val
         let origin = Origin::FileOfVariable(name.to_owned());
         let file = PathBuf::from(&text);
         let content = std::fs::read_to_string(&file).map_err(|error| {
-            Problem::new(&origin, format!("读不了 {}", file.display()), format!("cannot read {}: {error}", file.display()))
+            Problem::new(
+                &origin,
+                format!("读不了 {}", file.display()),
+                format!("cannot read {}: {error}", file.display()),
+            )
         })?;
         let content = Content::Text(content.trim_end_matches(['\r', '\n']).to_owned());
         return Ok(Value { content, origin });
     }
     let is_list = Key::at(path).is_some_and(|key| key.shape == Shape::List);
     let content = if is_list {
-        Content::List(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        Content::List(
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        )
     } else {
         Content::Text(text)
     };
-    Ok(Value { content, origin: Origin::Variable(name.to_owned()) })
+    Ok(Value {
+        content,
+        origin: Origin::Variable(name.to_owned()),
+    })
 }
 
 /// The variable that sets this path.
 pub(super) fn variable_of(path: &str) -> String {
-    format!("{PREFIX}{}", path.replace('.', "__").replace('-', "_").to_ascii_uppercase())
+    format!(
+        "{PREFIX}{}",
+        path.replace('.', "__")
+            .replace('-', "_")
+            .to_ascii_uppercase()
+    )
 }
 
 fn unknown_key(origin: &Origin, parent: &str, name: &str) -> Problem {
-    let section = if parent.starts_with("account.") { "account.*" } else { parent };
-    let keys = KEYS.iter().filter(|key| key.section() == section).map(Key::name);
-    let sections: &[&str] = if parent.is_empty() { &["callback", "desk", "account"] } else { &[] };
-    let path = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+    let section = if parent.starts_with("account.") {
+        "account.*"
+    } else {
+        parent
+    };
+    let keys = KEYS
+        .iter()
+        .filter(|key| key.section() == section)
+        .map(Key::name);
+    let sections: &[&str] = if parent.is_empty() {
+        &["callback", "desk", "account"]
+    } else {
+        &[]
+    };
+    let path = if parent.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{parent}.{name}")
+    };
     match nearest(name, keys.chain(sections.iter().copied())) {
-        Some(near) => Problem::new(origin, format!("没有 {path} 这一项,是不是 {near}?"), format!("unknown key `{path}`, did you mean `{near}`?")),
-        None => Problem::new(origin, format!("没有 {path} 这一项"), format!("unknown key `{path}`")),
+        Some(near) => Problem::new(
+            origin,
+            format!("没有 {path} 这一项,是不是 {near}?"),
+            format!("unknown key `{path}`, did you mean `{near}`?"),
+        ),
+        None => Problem::new(
+            origin,
+            format!("没有 {path} 这一项"),
+            format!("unknown key `{path}`"),
+        ),
     }
 }
 
 fn unknown_variable(name: &str, accounts: Vec<String>) -> Problem {
     let mut known: Vec<String> = vec![API_TOKEN.to_owned(), format!("{API_TOKEN}_FILE")];
-    let meant = name.strip_prefix("WXREPLY_ACCOUNT__").and_then(|rest| rest.split("__").next());
-    let accounts: Vec<String> = accounts.into_iter().chain(meant.map(str::to_ascii_lowercase)).collect();
+    let meant = name
+        .strip_prefix("WXREPLY_ACCOUNT__")
+        .and_then(|rest| rest.split("__").next());
+    let accounts: Vec<String> = accounts
+        .into_iter()
+        .chain(meant.map(str::to_ascii_lowercase))
+        .collect();
     for key in KEYS {
         let names: Vec<String> = if key.section() == "account.*" {
-            accounts.iter().map(|account| variable_of(&key.path.replace('*', account))).collect()
+            accounts
+                .iter()
+                .map(|account| variable_of(&key.path.replace('*', account)))
+                .collect()
         } else {
             vec![variable_of(key.path)]
         };
-        known.extend(names.iter().filter(|_| key.secret).map(|name| format!("{name}_FILE")));
+        known.extend(
+            names
+                .iter()
+                .filter(|_| key.secret)
+                .map(|name| format!("{name}_FILE")),
+        );
         known.extend(names);
     }
     let origin = Origin::Variable(name.to_owned());
     match nearest(name, known.iter().map(String::as_str)) {
-        Some(near) => Problem::new(&origin, format!("没有这个环境变量,是不是 {near}?"), format!("unknown variable, did you mean {near}?")),
+        Some(near) => Problem::new(
+            &origin,
+            format!("没有这个环境变量,是不是 {near}?"),
+            format!("unknown variable, did you mean {near}?"),
+        ),
         None => Problem::new(&origin, "没有这个环境变量", "unknown variable"),
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! The webhook, `try`, the console, inline tests and back-tests all call [`decide`].
 
+pub mod inline;
 mod join;
+pub mod tried;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +14,8 @@ use crate::model::conversation::{Conversation, State};
 use crate::model::entry::{Answer, Move, Priority, Push, Reason, Spoken};
 use crate::model::message::PushError;
 use crate::model::{
-    AccountName, By, Content, Delivery, EventKind, Incoming, MessageId, OpenId, Reply, Time, TurnKey,
+    AccountName, By, Content, Delivery, EventKind, Incoming, MessageId, OpenId, Reply, Time,
+    TurnKey,
 };
 use crate::rules::{Found, Question, RuleSet};
 
@@ -46,7 +49,12 @@ pub struct Memory {
 impl Memory {
     /// Nothing is known: a follower's first message. Inline tests and back-tests decide with it.
     pub fn empty(account: AccountName, key: TurnKey) -> Self {
-        Self { account, key, conversation: None, can_push: false }
+        Self {
+            account,
+            key,
+            conversation: None,
+            can_push: false,
+        }
     }
 }
 
@@ -115,7 +123,10 @@ pub fn decide(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Tim
             EventKind::Unsubscribe => return unsubscribed(memory),
             EventKind::UserAuthorizationCancellation => {
                 let erase = event.field("OpenID").and_then(|id| OpenId::parse(id).ok());
-                return Decision { erase, ..silent(Silence::Uncovered, false) };
+                return Decision {
+                    erase,
+                    ..silent(Silence::Uncovered, false)
+                };
             }
             _ => {}
         }
@@ -184,7 +195,9 @@ fn without_held(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: T
             decision.outcome = Outcome::Reply;
             if matches!(answered.reply, Reply::Transfer { .. }) {
                 decision.outcome = Outcome::Desk;
-                decision.answer.moved = Some(Move::External { until: now.plus(EXTERNAL_FOR) });
+                decision.answer.moved = Some(Move::External {
+                    until: now.plus(EXTERNAL_FOR),
+                });
             } else {
                 let normalized = found.as_ref().map_or("", |found| found.normalized());
                 count_question(&mut decision.answer, message, normalized, conversation, now);
@@ -198,7 +211,10 @@ fn without_held(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: T
             decision.found = found;
             decision
         }
-        _ => Decision { found, ..uncovered(message, rules, conversation, now) },
+        _ => Decision {
+            found,
+            ..uncovered(message, rules, conversation, now)
+        },
     }
 }
 
@@ -237,19 +253,30 @@ fn count_question(
     let before = conversation.map_or(0, |known| known.asked(question, now));
     let is_queued = matches!(state, State::Waiting | State::Held | State::Snoozed);
     if before + 1 >= SAME_QUESTION && !is_queued {
-        answer.moved = Some(Move::Escalate { reason: Reason::Repeated, priority: Priority::Normal });
+        answer.moved = Some(Move::Escalate {
+            reason: Reason::Repeated,
+            priority: Priority::Normal,
+        });
     }
 }
 
 /// No rule covers it: a message goes to a person, an event is only noted.
-fn uncovered(message: &Incoming, rules: &ActiveRules, conversation: Option<&Conversation>, now: Time) -> Decision {
+fn uncovered(
+    message: &Incoming,
+    rules: &ActiveRules,
+    conversation: Option<&Conversation>,
+    now: Time,
+) -> Decision {
     if let Content::Event(event) = &message.content {
         return silent(Silence::Uncovered, event.kind.is_kept());
     }
     let settings = rules.set.settings();
     let mut decision = silent(Silence::AckedBefore, true);
     decision.outcome = Outcome::Escalate;
-    decision.answer.moved = Some(Move::Escalate { reason: Reason::Unmatched, priority: Priority::Normal });
+    decision.answer.moved = Some(Move::Escalate {
+        reason: Reason::Unmatched,
+        priority: Priority::Normal,
+    });
     let acked_at = conversation.and_then(|known| known.acked_at);
     let is_due = acked_at.is_none_or(|at| now.since(at) >= settings.ack_every);
     let is_known = !matches!(message.content, Content::Unknown { .. });
@@ -268,7 +295,12 @@ fn hand_out(
     rules: &ActiveRules,
     now: Time,
 ) -> Decision {
-    if decision.answer.own.as_ref().is_some_and(|own| own.by != By::Rule) {
+    if decision
+        .answer
+        .own
+        .as_ref()
+        .is_some_and(|own| own.by != By::Rule)
+    {
         // A person's answer says more than a fixed line.
         decision.answer.own = None;
     }
@@ -276,14 +308,24 @@ fn hand_out(
     let joined = join::join(conversation.held(now), own.as_ref().map(|own| &own.reply));
     let is_unanswered = matches!(
         decision.answer.moved,
-        Some(Move::Owner | Move::Escalate { reason: Reason::Unmatched, .. })
+        Some(
+            Move::Owner
+                | Move::Escalate {
+                    reason: Reason::Unmatched,
+                    ..
+                }
+        )
     );
     decision.outcome = Outcome::Held;
     decision.silence = None;
     decision.is_kept = true;
     decision.answer.given = joined.given;
     decision.answer.joined = Some(joined.reply);
-    decision.answer.moved = Some(if is_unanswered { Move::Owner } else { Move::Follower });
+    decision.answer.moved = Some(if is_unanswered {
+        Move::Owner
+    } else {
+        Move::Follower
+    });
     if let Some(own) = own {
         if joined.own_fits {
             decision.answer.own = Some(own);
@@ -303,21 +345,38 @@ fn own_as_push(
     rules: &ActiveRules,
     now: Time,
 ) -> Option<Push> {
-    let stays = conversation.held(now).count() > join::join(conversation.held(now), None).given.len();
+    let stays =
+        conversation.held(now).count() > join::join(conversation.held(now), None).given.len();
     let mut window = conversation.window;
     window.message(now);
     let is_transfer = matches!(own.reply, Reply::Transfer { .. });
-    if !memory.can_push || is_transfer || stays || window.left(now) <= rules.set.settings().human_reserve {
+    if !memory.can_push
+        || is_transfer
+        || stays
+        || window.left(now) <= rules.set.settings().human_reserve
+    {
         return None;
     }
-    Some(rule_push(own, memory.key, now, now.plus(PASSIVE_WRITTEN), None))
+    Some(rule_push(
+        own,
+        memory.key,
+        now,
+        now.plus(PASSIVE_WRITTEN),
+        None,
+    ))
 }
 
 /// By then the passive response of a turn has been written or WeChat has hung up (it waits five seconds).
 const PASSIVE_WRITTEN: Duration = Duration::from_secs(5);
 
 /// A push of what a turn itself says; held from the start when `error` says why.
-pub fn rule_push(own: &Spoken, key: TurnKey, at: Time, not_before: Time, error: Option<PushError>) -> Push {
+pub fn rule_push(
+    own: &Spoken,
+    key: TurnKey,
+    at: Time,
+    not_before: Time,
+    error: Option<PushError>,
+) -> Push {
     Push {
         id: MessageId::at(at, 1, key),
         by: own.by,
@@ -326,7 +385,11 @@ pub fn rule_push(own: &Spoken, key: TurnKey, at: Time, not_before: Time, error: 
         revision: own.revision,
         reply: own.reply.clone(),
         at,
-        state: if error.is_some() { Delivery::Held } else { Delivery::Queued },
+        state: if error.is_some() {
+            Delivery::Held
+        } else {
+            Delivery::Queued
+        },
         attempts: 0,
         not_before,
         error,
@@ -352,11 +415,20 @@ fn silent(why: Silence, is_kept: bool) -> Decision {
 }
 
 fn fixed(by: By, line: &Arc<str>) -> Spoken {
-    Spoken { by, rule: None, revision: None, reply: Reply::Text(Arc::clone(line)) }
+    Spoken {
+        by,
+        rule: None,
+        revision: None,
+        reply: Reply::Text(Arc::clone(line)),
+    }
 }
 
 /// FNV-1a, 64 bits: stable over versions and platforms, which the journal needs; a collision costs an early escalation.
 fn digest(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Keeps the tests that stand beside rules, compactly: a set may have a hundred thousand of them.
 //! Owns: what a test asks and expects. Uses: model. Never: runs one.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -43,6 +44,19 @@ pub enum Asked<'a> {
     },
     /// A message of this type, without words.
     Message(&'a str),
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Say(text) | Self::Message(text) => f.write_str(text),
+            Self::Event { name, key: None } => f.write_str(name),
+            Self::Event {
+                name,
+                key: Some(key),
+            } => write!(f, "{name} {key}"),
+        }
+    }
 }
 
 /// A test as read; every text may be absent.

@@ -45,8 +45,12 @@ impl Caller {
     }
 
     fn named(name: &str, role: Role, accounts: Vec<AccountName>) -> Result<Self, Problem> {
-        let name = AgentName::parse(format!("token:{name}")).map_err(|_| unauthorized())?;
-        Ok(Self { name, role, accounts })
+        let name = AgentName::parse(format!("token:{name}")).map_err(|_error| unauthorized())?;
+        Ok(Self {
+            name,
+            role,
+            accounts,
+        })
     }
 }
 
@@ -62,7 +66,11 @@ impl Access {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(super) fn new(store: Arc<dyn Store>, environment: Option<&SecretString>, data: &Path) -> std::io::Result<Self> {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        environment: Option<&SecretString>,
+        data: &Path,
+    ) -> std::io::Result<Self> {
         let token = new_token();
         write_private(data, CLI_TOKEN_FILE, token.expose_secret())?;
         Ok(Self {
@@ -83,10 +91,17 @@ impl Access {
             return Caller::named("env", Role::Admin, Vec::new());
         }
         if is(&self.cli) {
-            return if is_local(request) { Caller::named("cli", Role::Admin, Vec::new()) } else { Err(unauthorized()) };
+            return if is_local(request) {
+                Caller::named("cli", Role::Admin, Vec::new())
+            } else {
+                Err(unauthorized())
+            };
         }
         let tokens = self.store.tokens().await?;
-        let found = tokens.into_iter().find(|token| is(&token.sha256)).ok_or_else(unauthorized)?;
+        let found = tokens
+            .into_iter()
+            .find(|token| is(&token.sha256))
+            .ok_or_else(unauthorized)?;
         Caller::named(&found.name, found.role, found.accounts)
     }
 
@@ -109,11 +124,17 @@ pub(super) fn digest(token: &str) -> [u8; 32] {
 fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim())
+        .filter(|token| !token.is_empty())
 }
 
 fn unauthorized() -> Problem {
-    Problem::new(Code::Unauthorized, "send `Authorization: Bearer TOKEN` with a token that is good here")
+    Problem::new(
+        Code::Unauthorized,
+        "send `Authorization: Bearer TOKEN` with a token that is good here",
+    )
 }
 
 /// Writes a file that only its owner can read, as a whole or not at all.
@@ -158,10 +179,15 @@ admitted! {
 }
 
 async fn admit(request: &HttpRequest, role: Role) -> Result<Caller, Problem> {
-    let site = request.app_data::<web::Data<Site>>().ok_or_else(|| Problem::new(Code::Internal, "no site"))?;
+    let site = request
+        .app_data::<web::Data<Site>>()
+        .ok_or_else(|| Problem::new(Code::Internal, "no site"))?;
     let caller = site.access.caller(request).await?;
     if caller.role < role {
-        return Err(Problem::new(Code::Forbidden, "the token's role does not allow this"));
+        return Err(Problem::new(
+            Code::Forbidden,
+            "the token's role does not allow this",
+        ));
     }
     Ok(caller)
 }

@@ -27,14 +27,20 @@ pub(super) enum Unread {
 ///
 /// # Errors
 /// [`Unread`]; the rest of the body has been thrown away as far as that is bearable.
-pub(super) async fn read(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes, Unread> {
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    limit: usize,
+) -> Result<Bytes, Unread> {
     let until = Instant::now() + PATIENCE;
     let announced = announced(request);
     if announced.is_some_and(|length| length > limit) {
         drain(payload, until, 0).await;
         return Err(Unread::TooLarge);
     }
-    let Some(first) = next(payload, until).await? else { return Ok(Bytes::new()) };
+    let Some(first) = next(payload, until).await? else {
+        return Ok(Bytes::new());
+    };
     if announced == Some(first.len()) {
         return Ok(first);
     }
@@ -75,5 +81,11 @@ async fn next(payload: &mut Payload, until: Instant) -> Result<Option<Bytes>, Un
 }
 
 fn announced(request: &HttpRequest) -> Option<usize> {
-    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    request
+        .headers()
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }

@@ -4,7 +4,10 @@
 use crate::model::{Time, TurnKey};
 
 /// The time now.
-#[expect(clippy::disallowed_methods, reason = "this is the edge at which time enters the server")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the edge at which time enters the server"
+)]
 pub fn now() -> Time {
     jiff::Timestamp::now().into()
 }

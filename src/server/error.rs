@@ -66,12 +66,19 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), extras: Map::new() }
+        Self {
+            code,
+            detail: detail.into(),
+            extras: Map::new(),
+        }
     }
 
     /// Adds a member beside the standard ones.
     pub(super) fn with(mut self, name: &str, value: &impl Serialize) -> Self {
-        self.extras.insert(name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self.extras.insert(
+            name.to_owned(),
+            serde_json::to_value(value).unwrap_or(Value::Null),
+        );
         self
     }
 
@@ -83,8 +90,14 @@ impl Problem {
         let (status, word, title) = Code::ALL
             .iter()
             .find(|(code, ..)| *code == self.code)
-            .map_or((500, "internal", ""), |(_, status, word, title)| (*status, *word, *title));
-        (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), word, title)
+            .map_or((500, "internal", ""), |(_, status, word, title)| {
+                (*status, *word, *title)
+            });
+        (
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            word,
+            title,
+        )
     }
 }
 
@@ -102,7 +115,10 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let (status, word, title) = self.row();
         let mut body = self.extras.clone();
-        body.insert("type".to_owned(), json!(format!("urn:wxreply:problem:{word}")));
+        body.insert(
+            "type".to_owned(),
+            json!(format!("urn:wxreply:problem:{word}")),
+        );
         body.insert("title".to_owned(), json!(title));
         body.insert("status".to_owned(), json!(status.as_u16()));
         body.insert("detail".to_owned(), json!(self.detail));
@@ -111,7 +127,10 @@ impl ResponseError for Problem {
         response.content_type("application/problem+json");
         match self.code {
             Code::Unauthorized => {
-                response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wxreply\"")));
+                response.insert_header((
+                    WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"wxreply\""),
+                ));
             }
             Code::MethodNotAllowed => {
                 if let Some(allowed) = self.extras.get("allowed").and_then(Value::as_str) {
@@ -138,7 +157,9 @@ impl From<&Refusal> for Problem {
             Refusal::OwnedBy(owner) => Self::new(Code::Owned, detail).with("owner", owner),
             Refusal::Unowned => Self::new(Code::Unowned, detail),
             Refusal::Arrived => Self::new(Code::Arrived, detail),
-            Refusal::TooLong { bytes } => Self::new(Code::TooLong, detail).with("bytes", bytes).with("limit", &TEXT_LIMIT),
+            Refusal::TooLong { bytes } => Self::new(Code::TooLong, detail)
+                .with("bytes", bytes)
+                .with("limit", &TEXT_LIMIT),
             Refusal::Empty => Self::new(Code::Empty, detail),
         }
     }
@@ -159,10 +180,13 @@ mod tests {
 
     #[test]
     fn codes_are_distinct_and_their_statuses_are_errors() {
-        let mut words: Vec<_> = Code::ALL.iter().map(|(_, status, word, _)| {
-            assert!((400..600).contains(status), "{word}");
-            *word
-        }).collect();
+        let mut words: Vec<_> = Code::ALL
+            .iter()
+            .map(|(_, status, word, _)| {
+                assert!((400..600).contains(status), "{word}");
+                *word
+            })
+            .collect();
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), Code::ALL.len());

@@ -6,7 +6,8 @@ use std::time::Duration;
 use ahash::AHashMap;
 use parking_lot::RwLock;
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::decide::Outcome;
@@ -61,39 +62,87 @@ impl Metrics {
     /// When two metrics had the same name.
     pub(super) fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let counters = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
-            let counters = IntCounterVec::new(Opts::new(format!("wxreply_{name}"), help), labels)?;
-            registry.register(Box::new(counters.clone()))?;
-            Ok(counters)
-        };
-        let gauges = |name: &str, help: &str, labels: &[&str]| -> Result<IntGaugeVec, prometheus::Error> {
-            let gauges = IntGaugeVec::new(Opts::new(format!("wxreply_{name}"), help), labels)?;
-            registry.register(Box::new(gauges.clone()))?;
-            Ok(gauges)
-        };
+        let counters =
+            |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
+                let counters =
+                    IntCounterVec::new(Opts::new(format!("wxreply_{name}"), help), labels)?;
+                registry.register(Box::new(counters.clone()))?;
+                Ok(counters)
+            };
+        let gauges =
+            |name: &str, help: &str, labels: &[&str]| -> Result<IntGaugeVec, prometheus::Error> {
+                let gauges = IntGaugeVec::new(Opts::new(format!("wxreply_{name}"), help), labels)?;
+                registry.register(Box::new(gauges.clone()))?;
+                Ok(gauges)
+            };
         let seconds = HistogramVec::new(
-            HistogramOpts::new("wxreply_passive_reply_seconds", "From the request's head to the answer's body.").buckets(SECONDS.to_vec()),
+            HistogramOpts::new(
+                "wxreply_passive_reply_seconds",
+                "From the request's head to the answer's body.",
+            )
+            .buckets(SECONDS.to_vec()),
             &["account"],
         )?;
         registry.register(Box::new(seconds.clone()))?;
-        gauges("build_info", "The version that runs.", &["version"])?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        gauges("build_info", "The version that runs.", &["version"])?
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
         let unlabelled = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
             let gauge = IntGauge::new(format!("wxreply_{name}"), help)?;
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
         Ok(Self {
-            inbound: counters("inbound_total", "Verified messages and events, repeats included.", &["account", "kind"])?,
-            duplicates: counters("duplicate_deliveries_total", "Repeats by WeChat.", &["account"])?,
-            refused: counters("signature_failures_total", "Refused callbacks, by the step that failed.", &["account", "step"])?,
-            replies: counters("replies_total", "Answers, by the way they took.", &["account", "route", "by", "result"])?,
-            hits: counters("rule_hits_total", "Messages that a rule answered.", &["account", "rule"])?,
-            unmatched: counters("unmatched_total", "Messages that no rule covers.", &["account"])?,
-            escalations: counters("escalations_total", "Messages that went to a person.", &["account", "reason", "priority"])?,
-            conversations: gauges("conversations", "Conversations in each state.", &["account", "state"])?,
-            api: counters("wechat_api_total", "Calls of WeChat's API, by its answer.", &["account", "api", "code"])?,
+            inbound: counters(
+                "inbound_total",
+                "Verified messages and events, repeats included.",
+                &["account", "kind"],
+            )?,
+            duplicates: counters(
+                "duplicate_deliveries_total",
+                "Repeats by WeChat.",
+                &["account"],
+            )?,
+            refused: counters(
+                "signature_failures_total",
+                "Refused callbacks, by the step that failed.",
+                &["account", "step"],
+            )?,
+            replies: counters(
+                "replies_total",
+                "Answers, by the way they took.",
+                &["account", "route", "by", "result"],
+            )?,
+            hits: counters(
+                "rule_hits_total",
+                "Messages that a rule answered.",
+                &["account", "rule"],
+            )?,
+            unmatched: counters(
+                "unmatched_total",
+                "Messages that no rule covers.",
+                &["account"],
+            )?,
+            escalations: counters(
+                "escalations_total",
+                "Messages that went to a person.",
+                &["account", "reason", "priority"],
+            )?,
+            conversations: gauges(
+                "conversations",
+                "Conversations in each state.",
+                &["account", "state"],
+            )?,
+            api: counters(
+                "wechat_api_total",
+                "Calls of WeChat's API, by its answer.",
+                &["account", "api", "code"],
+            )?,
             rules_loaded: unlabelled("rules_loaded", "Rules in the set that runs.")?,
-            rules_broken: unlabelled("rules_broken_files", "Rule files with errors in the directory.")?,
+            rules_broken: unlabelled(
+                "rules_broken_files",
+                "Rule files with errors in the directory.",
+            )?,
             seconds,
             registry,
         })
@@ -108,7 +157,9 @@ impl Metrics {
             inbound: self.inbound.clone(),
             duplicates: self.duplicates.with_label_values(&[name]),
             refused: self.refused.clone(),
-            by_rule: self.replies.with_label_values(&[name, "passive", "rule", "ok"]),
+            by_rule: self
+                .replies
+                .with_label_values(&[name, "passive", "rule", "ok"]),
             replies: self.replies.clone(),
             seconds: self.seconds.with_label_values(&[name]),
             rules: RwLock::default(),
@@ -127,23 +178,31 @@ impl Metrics {
             Settled::Failed { error } => (code(error.code), "failed"),
             Settled::Unknown { error } => (code(error.code), "unknown"),
         };
-        self.api.with_label_values(&[account.as_str(), "custom_send", &code]).inc();
+        self.api
+            .with_label_values(&[account.as_str(), "custom_send", &code])
+            .inc();
         if word != "again" {
-            self.replies.with_label_values(&[account.as_str(), "push", "agent", word]).inc();
+            self.replies
+                .with_label_values(&[account.as_str(), "push", "agent", word])
+                .inc();
         }
     }
 
     /// Notes the rules that run, and how many files of the directory are broken.
     pub(super) fn rules(&self, loaded: usize, broken_files: usize) {
-        self.rules_loaded.set(i64::try_from(loaded).unwrap_or(i64::MAX));
-        self.rules_broken.set(i64::try_from(broken_files).unwrap_or(i64::MAX));
+        self.rules_loaded
+            .set(i64::try_from(loaded).unwrap_or(i64::MAX));
+        self.rules_broken
+            .set(i64::try_from(broken_files).unwrap_or(i64::MAX));
     }
 
     /// Everything in Prometheus' text form, with the conversations as they are now.
     pub(super) fn text(&self, conversations: Vec<(AccountName, State, usize)>) -> Vec<u8> {
         self.conversations.reset();
         for (account, state, count) in conversations {
-            let gauge = self.conversations.with_label_values(&[account.as_str(), state.word()]);
+            let gauge = self
+                .conversations
+                .with_label_values(&[account.as_str(), state.word()]);
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         let mut text = Vec::new();
@@ -165,12 +224,16 @@ impl AccountMetrics {
     }
 
     fn of_kind(&self, kind: &str) {
-        self.inbound.with_label_values(&[self.account.as_str(), kind]).inc();
+        self.inbound
+            .with_label_values(&[self.account.as_str(), kind])
+            .inc();
     }
 
     /// Notes a refused callback.
     pub(super) fn refused(&self, step: &str) {
-        self.refused.with_label_values(&[self.account.as_str(), step]).inc();
+        self.refused
+            .with_label_values(&[self.account.as_str(), step])
+            .inc();
     }
 
     /// Notes an answer and the time it took.
@@ -187,7 +250,9 @@ impl AccountMetrics {
                 self.hit(rule);
             }
             match own.by {
-                By::Rule if matches!(own.reply, Reply::Transfer { .. }) => self.route("desk", "rule", "ok"),
+                By::Rule if matches!(own.reply, Reply::Transfer { .. }) => {
+                    self.route("desk", "rule", "ok")
+                }
                 By::Rule => self.by_rule.inc(),
                 By::Ack => self.route("passive", "ack", "ok"),
                 By::System => self.route("passive", "system", "ok"),
@@ -201,12 +266,20 @@ impl AccountMetrics {
             if reason == crate::model::entry::Reason::Unmatched {
                 self.unmatched.inc();
             }
-            self.escalations.with_label_values(&[self.account.as_str(), reason.word(), priority_word(priority)]).inc();
+            self.escalations
+                .with_label_values(&[
+                    self.account.as_str(),
+                    reason.word(),
+                    priority_word(priority),
+                ])
+                .inc();
         }
     }
 
     fn route(&self, route: &str, by: &str, result: &str) {
-        self.replies.with_label_values(&[self.account.as_str(), route, by, result]).inc();
+        self.replies
+            .with_label_values(&[self.account.as_str(), route, by, result])
+            .inc();
     }
 
     fn hit(&self, rule: &RuleId) {
@@ -215,9 +288,15 @@ impl AccountMetrics {
         }
         let mut rules = self.rules.write();
         if rules.len() >= RULES {
-            return self.hits.with_label_values(&[self.account.as_str(), "other"]).inc();
+            return self
+                .hits
+                .with_label_values(&[self.account.as_str(), "other"])
+                .inc();
         }
-        let counter = || self.hits.with_label_values(&[self.account.as_str(), rule.as_str()]);
+        let counter = || {
+            self.hits
+                .with_label_values(&[self.account.as_str(), rule.as_str()])
+        };
         rules.entry(rule.clone()).or_insert_with(counter).inc();
     }
 }
@@ -266,7 +345,10 @@ mod tests {
         account.hit(&RuleId::parse("r0").unwrap());
         let text = String::from_utf8(metrics.text(Vec::new())).unwrap();
         assert_eq!(text.matches("wxreply_rule_hits_total{").count(), RULES + 1);
-        assert!(text.contains(r#"wxreply_rule_hits_total{account="shop",rule="r0"} 2"#), "{text}");
+        assert!(
+            text.contains(r#"wxreply_rule_hits_total{account="shop",rule="r0"} 2"#),
+            "{text}"
+        );
         assert!(text.contains(r#"wxreply_rule_hits_total{account="shop",rule="other"} 3"#));
     }
 

@@ -101,7 +101,12 @@ impl Application {
     /// # Errors
     /// When the listener fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
-        let Self { server, store, delivery, .. } = self;
+        let Self {
+            server,
+            store,
+            delivery,
+            ..
+        } = self;
         let handle: ServerHandle = server.handle();
         let quiet = CancellationToken::new();
         let pushing = tokio::spawn(delivery.run(quiet.clone()));
@@ -134,7 +139,11 @@ fn bind(site: Site, prefix: &str, listen: SocketAddr) -> std::io::Result<(Server
             .service(web::resource(format!("{prefix}/wx/{{account}}")).to(webhook::callback))
             .configure(health::routes(&prefix))
             .service(api::routes(&prefix));
-        let app = if prefix.is_empty() { app } else { app.configure(health::routes("")) };
+        let app = if prefix.is_empty() {
+            app
+        } else {
+            app.configure(health::routes(""))
+        };
         app.default_service(web::to(api::not_found))
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);

@@ -22,7 +22,10 @@ impl Proxies {
     /// Who sent this request, for logs: the peer, or what trusted proxies say of it.
     pub(super) fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr()?.ip().to_canonical();
-        let values = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+        let values = request
+            .headers()
+            .get_all("x-forwarded-for")
+            .filter_map(|value| value.to_str().ok());
         Some(self.client_behind(peer, values))
     }
 
@@ -57,12 +60,18 @@ fn address(text: &str) -> Option<IpAddr> {
 
 /// Whether the call comes from a process of this machine, with no proxy between.
 pub(super) fn is_local(request: &HttpRequest) -> bool {
-    is_local_call(request.peer_addr(), request.app_config().local_addr(), request.headers())
+    is_local_call(
+        request.peer_addr(),
+        request.app_config().local_addr(),
+        request.headers(),
+    )
 }
 
 /// A server that listens on one address of the machine is called from the machine by that same address.
 fn is_local_call(peer: Option<SocketAddr>, own: SocketAddr, headers: &HeaderMap) -> bool {
-    let is_here = peer.map(|peer| peer.ip().to_canonical()).is_some_and(|ip| ip.is_loopback() || ip == own.ip());
+    let is_here = peer
+        .map(|peer| peer.ip().to_canonical())
+        .is_some_and(|ip| ip.is_loopback() || ip == own.ip());
     is_here && !TRACES.iter().any(|name| headers.contains_key(*name))
 }
 
@@ -71,8 +80,15 @@ mod tests {
     use super::*;
 
     fn client(trusted: &[&str], peer: &str, forwarded: &[&str]) -> String {
-        let proxies = Proxies::new(trusted.iter().map(|network| network.parse().unwrap()).collect());
-        proxies.client_behind(peer.parse().unwrap(), forwarded.iter().copied()).to_string()
+        let proxies = Proxies::new(
+            trusted
+                .iter()
+                .map(|network| network.parse().unwrap())
+                .collect(),
+        );
+        proxies
+            .client_behind(peer.parse().unwrap(), forwarded.iter().copied())
+            .to_string()
     }
 
     #[test]
@@ -84,26 +100,51 @@ mod tests {
     #[test]
     fn the_right_most_untrusted_hop_is_the_client() {
         let trusted = ["10.0.0.0/8", "127.0.0.1/32"];
-        assert_eq!(client(&trusted, "127.0.0.1", &["6.6.6.6, 1.1.1.1, 10.0.0.3"]), "1.1.1.1");
-        assert_eq!(client(&trusted, "127.0.0.1", &["6.6.6.6", "1.1.1.1:5000", "10.0.0.3"]), "1.1.1.1");
-        assert_eq!(client(&trusted, "127.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(
+            client(&trusted, "127.0.0.1", &["6.6.6.6, 1.1.1.1, 10.0.0.3"]),
+            "1.1.1.1"
+        );
+        assert_eq!(
+            client(
+                &trusted,
+                "127.0.0.1",
+                &["6.6.6.6", "1.1.1.1:5000", "10.0.0.3"]
+            ),
+            "1.1.1.1"
+        );
+        assert_eq!(
+            client(&trusted, "127.0.0.1", &["[2001:db8::1]:443"]),
+            "2001:db8::1"
+        );
         assert_eq!(client(&trusted, "127.0.0.1", &[]), "127.0.0.1");
         assert_eq!(client(&trusted, "127.0.0.1", &["10.0.0.9"]), "10.0.0.9");
     }
 
     #[test]
     fn a_broken_entry_ends_the_search_at_what_is_sure() {
-        assert_eq!(client(&["127.0.0.1/32", "10.0.0.0/8"], "127.0.0.1", &["1.1.1.1, unknown, 10.0.0.3"]), "10.0.0.3");
+        assert_eq!(
+            client(
+                &["127.0.0.1/32", "10.0.0.0/8"],
+                "127.0.0.1",
+                &["1.1.1.1, unknown, 10.0.0.3"]
+            ),
+            "10.0.0.3"
+        );
     }
 
     #[test]
     fn only_a_call_from_this_machine_without_a_proxy_is_local() {
         let mut headers = HeaderMap::new();
-        let local = |peer: &str, headers: &HeaderMap| is_local_call(peer.parse().ok(), "10.0.0.5:80".parse().unwrap(), headers);
+        let local = |peer: &str, headers: &HeaderMap| {
+            is_local_call(peer.parse().ok(), "10.0.0.5:80".parse().unwrap(), headers)
+        };
         assert!(local("[::ffff:127.0.0.1]:9", &headers));
         assert!(local("10.0.0.5:9", &headers));
         assert!(!local("10.0.0.1:9", &headers));
-        headers.insert("x-forwarded-for".parse().unwrap(), "127.0.0.1".parse().unwrap());
+        headers.insert(
+            "x-forwarded-for".parse().unwrap(),
+            "127.0.0.1".parse().unwrap(),
+        );
         assert!(!local("127.0.0.1:9", &headers));
     }
 }

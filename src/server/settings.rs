@@ -60,14 +60,20 @@ impl PublicUrl {
     /// Reads an address; `None` when it is not one, or carries a user, a query or a fragment.
     pub fn parse(text: &str) -> Option<Self> {
         let uri: actix_web::http::Uri = text.parse().ok()?;
-        let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
+        let scheme = uri
+            .scheme_str()
+            .filter(|scheme| matches!(*scheme, "http" | "https"))?;
         let authority = uri.authority()?;
         let prefix = uri.path().trim_end_matches('/');
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
-        let is_clean = uri.query().is_none() && !text.contains('#') && !authority.as_str().contains('@');
-        let is_path = prefix.chars().all(is_plain) && !prefix.contains("//") && !prefix.contains("/.");
-        (is_clean && is_path && !authority.host().is_empty())
-            .then(|| Self { origin: format!("{scheme}://{authority}"), prefix: prefix.to_owned() })
+        let is_clean =
+            uri.query().is_none() && !text.contains('#') && !authority.as_str().contains('@');
+        let is_path =
+            prefix.chars().all(is_plain) && !prefix.contains("//") && !prefix.contains("/.");
+        (is_clean && is_path && !authority.host().is_empty()).then(|| Self {
+            origin: format!("{scheme}://{authority}"),
+            prefix: prefix.to_owned(),
+        })
     }
 
     /// The path under which every route is mounted: empty, or `/…` without a slash at its end.
@@ -82,7 +88,9 @@ impl PublicUrl {
 
     /// Whether it leads to this machine.
     pub fn is_loopback(&self) -> bool {
-        let Some(uri) = self.origin.parse::<actix_web::http::Uri>().ok() else { return false };
+        let Some(uri) = self.origin.parse::<actix_web::http::Uri>().ok() else {
+            return false;
+        };
         let host = uri.host().unwrap_or("").trim_matches(['[', ']']);
         host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
@@ -97,17 +105,39 @@ mod tests {
         let prefix = |text: &str| PublicUrl::parse(text).map(|url| url.prefix().to_owned());
         assert_eq!(prefix("https://wx.example.com"), Some(String::new()));
         assert_eq!(prefix("https://wx.example.com/"), Some(String::new()));
-        assert_eq!(prefix("https://wx.example.com:8443/bot/"), Some("/bot".to_owned()));
-        for bad in ["wx.example.com", "ftp://x", "https://", "https://u:p@x", "https://x/?a=1", "https://x/#a", "https://x/a//b",
-            "https://x/../b", "https://x/{a}", "https://x/中"] {
+        assert_eq!(
+            prefix("https://wx.example.com:8443/bot/"),
+            Some("/bot".to_owned())
+        );
+        for bad in [
+            "wx.example.com",
+            "ftp://x",
+            "https://",
+            "https://u:p@x",
+            "https://x/?a=1",
+            "https://x/#a",
+            "https://x/a//b",
+            "https://x/../b",
+            "https://x/{a}",
+            "https://x/中",
+        ] {
             assert_eq!(prefix(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn loopback_is_told_from_the_host() {
-        for (text, expected) in [("http://127.0.0.1:9/x", true), ("http://[::1]:9", true), ("http://localhost", true), ("http://10.0.0.1", false)] {
-            assert_eq!(PublicUrl::parse(text).unwrap().is_loopback(), expected, "{text}");
+        for (text, expected) in [
+            ("http://127.0.0.1:9/x", true),
+            ("http://[::1]:9", true),
+            ("http://localhost", true),
+            ("http://10.0.0.1", false),
+        ] {
+            assert_eq!(
+                PublicUrl::parse(text).unwrap().is_loopback(),
+                expected,
+                "{text}"
+            );
         }
     }
 }

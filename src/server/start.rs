@@ -47,7 +47,9 @@ pub enum StartError {
     #[error("存储打不开 | the store does not open: {0}")]
     Store(#[source] store::Error),
     /// The rules directory is bad and no good revision is stored; the text holds the diagnostics.
-    #[error("{0}\n规则有错,也没有可用的旧版本 | the rules have errors and no good revision is stored")]
+    #[error(
+        "{0}\n规则有错,也没有可用的旧版本 | the rules have errors and no good revision is stored"
+    )]
     Rules(String),
     /// The address cannot be bound.
     #[error("不能监听 {0} | cannot listen on {0}: {1}")]
@@ -59,9 +61,12 @@ pub enum StartError {
 
 /// Brings everything up.
 pub(super) async fn build(settings: Settings) -> Result<Application, StartError> {
-    let data = |error| StartError::Data { path: settings.data.clone(), error };
+    let data = |error| StartError::Data {
+        path: settings.data.clone(),
+        error,
+    };
     std::fs::create_dir_all(&settings.data).map_err(data)?;
-    let store = open_store(&settings.data)?;
+    let store = open_store(&settings.data).await?;
     match assemble(&settings, Arc::clone(&store)).await {
         Ok(application) => Ok(application),
         Err(error) => {
@@ -71,10 +76,12 @@ pub(super) async fn build(settings: Settings) -> Result<Application, StartError>
     }
 }
 
-fn open_store(data: &Path) -> Result<Arc<dyn Store>, StartError> {
-    match SledStore::open(data, clock::now()) {
+async fn open_store(data: &Path) -> Result<Arc<dyn Store>, StartError> {
+    match SledStore::open(data, clock::now()).await {
         Ok(store) => Ok(store),
-        Err(store::Error::Locked(_)) => Err(StartError::Locked { path: data.to_owned() }),
+        Err(store::Error::Locked(_)) => Err(StartError::Locked {
+            path: data.to_owned(),
+        }),
         Err(error) => Err(StartError::Store(error)),
     }
 }
@@ -82,7 +89,10 @@ fn open_store(data: &Path) -> Result<Arc<dyn Store>, StartError> {
 async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Application, StartError> {
     let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
     let (active, trouble) = active_rules(settings, &*store).await?;
-    metrics.rules(active.set.len(), trouble.as_ref().map_or(0, |trouble| trouble.broken_files));
+    metrics.rules(
+        active.set.len(),
+        trouble.as_ref().map_or(0, |trouble| trouble.broken_files),
+    );
     let rules = Arc::new(ArcSwap::from_pointee(active));
     let clients = clients(settings);
     let can_push = clients.iter().map(|(name, client)| {
@@ -90,7 +100,12 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         let can: CanPush = Arc::new(move || client.can_push());
         (name.clone(), can)
     });
-    let turns = Arc::new(Turns::new(Arc::clone(&store), Arc::clone(&rules), can_push.collect(), settings.deadline));
+    let turns = Arc::new(Turns::new(
+        Arc::clone(&store),
+        Arc::clone(&rules),
+        can_push.collect(),
+        settings.deadline,
+    ));
     let counted = Arc::clone(&metrics);
     let delivery = Delivery::new(
         Arc::clone(&store),
@@ -98,11 +113,25 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         Arc::new(clock::now),
         Arc::new(move |account, result| counted.pushed(account, result)),
     );
-    let data = |error| StartError::Data { path: settings.data.clone(), error };
-    let access = Access::new(Arc::clone(&store), settings.api_token.as_ref(), &settings.data).map_err(data)?;
+    let data = |error| StartError::Data {
+        path: settings.data.clone(),
+        error,
+    };
+    let access = Access::new(
+        Arc::clone(&store),
+        settings.api_token.as_ref(),
+        &settings.data,
+    )
+    .map_err(data)?;
     let site = Site {
-        doors: settings.accounts.iter().map(|of| door(of, &metrics)).collect(),
-        rules_trouble: ArcSwapOption::from_pointee(trouble.as_ref().map(|trouble| trouble.summary.clone())),
+        doors: settings
+            .accounts
+            .iter()
+            .map(|of| door(of, &metrics))
+            .collect(),
+        rules_trouble: ArcSwapOption::from_pointee(
+            trouble.as_ref().map(|trouble| trouble.summary.clone()),
+        ),
         store: Arc::clone(&store),
         proxies: Proxies::new(settings.trusted_proxies.clone()),
         max_skew: settings.max_skew,
@@ -112,10 +141,17 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         metrics,
     };
     let listen = settings.listen;
-    let (server, address) = bind(site, settings.public_url.prefix(), listen).map_err(|error| StartError::Listen(listen, error))?;
+    let (server, address) = bind(site, settings.public_url.prefix(), listen)
+        .map_err(|error| StartError::Listen(listen, error))?;
     std::fs::write(settings.data.join(ADDRESS_FILE), format!("{address}\n")).map_err(data)?;
     tracing::info!(%address, accounts = settings.accounts.len(), "listening");
-    Ok(Application { server, address, store, delivery: Arc::new(delivery), notice: trouble.map(|trouble| trouble.diagnostics) })
+    Ok(Application {
+        server,
+        address,
+        store,
+        delivery: Arc::new(delivery),
+        notice: trouble.map(|trouble| trouble.diagnostics),
+    })
 }
 
 fn door(of: &super::AccountSettings, metrics: &Metrics) -> (String, Door) {
@@ -125,8 +161,13 @@ fn door(of: &super::AccountSettings, metrics: &Metrics) -> (String, Door) {
 }
 
 fn clients(settings: &Settings) -> HashMap<AccountName, Arc<Client>> {
-    let with_client = settings.accounts.iter().filter_map(|of| Some((of.account.name.clone(), of.client.clone()?)));
-    with_client.map(|(name, client)| (name, Arc::new(Client::new(client)))).collect()
+    let with_client = settings
+        .accounts
+        .iter()
+        .filter_map(|of| Some((of.account.name.clone(), of.client.clone()?)));
+    with_client
+        .map(|(name, client)| (name, Arc::new(Client::new(client))))
+        .collect()
 }
 
 /// Why the rules directory is not what runs.
@@ -141,46 +182,123 @@ struct Trouble {
 }
 
 /// The rules of the directory, published as a revision; or the last good revision, and why.
-async fn active_rules(settings: &Settings, store: &dyn Store) -> Result<(ActiveRules, Option<Trouble>), StartError> {
+async fn active_rules(
+    settings: &Settings,
+    store: &dyn Store,
+) -> Result<(ActiveRules, Option<Trouble>), StartError> {
     let files = match rules::read_directory(&settings.rules) {
         Ok(files) => files,
-        Err(error) => return last_good(settings, store, Trouble { diagnostics: error.to_string(), ..Trouble::default() }).await,
+        Err(error) => {
+            return last_good(
+                settings,
+                store,
+                Trouble {
+                    diagnostics: error.to_string(),
+                    ..Trouble::default()
+                },
+            )
+            .await;
+        }
     };
-    let Compiled { rules, diagnostics, .. } = compile(settings, &files);
-    let Some(set) = rules else { return last_good(settings, store, trouble_of(&diagnostics, &files, &settings.rules)).await };
-    let revision = store.publish_revision(files, "directory", clock::now()).await.map_err(StartError::Store)?;
-    let warnings = diagnostics.iter().filter(|diagnostic| diagnostic.severity() == Severity::Warning).count();
-    tracing::info!(rules.revision = revision, rules.count = set.len(), rules.warnings = warnings, "rules loaded");
-    Ok((ActiveRules { set, revision: Some(revision) }, None))
+    let Compiled {
+        rules, diagnostics, ..
+    } = compile(settings, &files);
+    let Some(set) = rules else {
+        return last_good(
+            settings,
+            store,
+            trouble_of(&diagnostics, &files, &settings.rules),
+        )
+        .await;
+    };
+    let revision = store
+        .publish_revision(files, "directory", clock::now())
+        .await
+        .map_err(StartError::Store)?;
+    let warnings = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity() == Severity::Warning)
+        .count();
+    tracing::info!(
+        rules.revision = revision,
+        rules.count = set.len(),
+        rules.warnings = warnings,
+        "rules loaded"
+    );
+    Ok((
+        ActiveRules {
+            set,
+            revision: Some(revision),
+        },
+        None,
+    ))
 }
 
 fn trouble_of(diagnostics: &[Diagnostic], files: &RuleFiles, directory: &Path) -> Trouble {
-    let errors: Vec<Diagnostic> =
-        diagnostics.iter().filter(|diagnostic| diagnostic.severity() == Severity::Error).cloned().collect();
+    let errors: Vec<Diagnostic> = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity() == Severity::Error)
+        .cloned()
+        .collect();
     let broken: BTreeSet<_> = errors.iter().map(|error| &error.place.file).collect();
     Trouble {
         broken_files: broken.len(),
-        diagnostics: render(&errors, files, &directory.display().to_string(), Lang::Zh, false),
+        diagnostics: render(
+            &errors,
+            files,
+            &directory.display().to_string(),
+            Lang::Zh,
+            false,
+        ),
         summary: String::new(),
     }
 }
 
-async fn last_good(settings: &Settings, store: &dyn Store, trouble: Trouble) -> Result<(ActiveRules, Option<Trouble>), StartError> {
+async fn last_good(
+    settings: &Settings,
+    store: &dyn Store,
+    trouble: Trouble,
+) -> Result<(ActiveRules, Option<Trouble>), StartError> {
     let mut revisions = store.revisions().await.map_err(StartError::Store)?;
     revisions.sort_by_key(|revision| (!revision.active, std::cmp::Reverse(revision.revision)));
     for revision in revisions {
         let number = revision.revision;
-        let Some(files) = store.revision_files(number).await.map_err(StartError::Store)? else { continue };
+        let Some(files) = store
+            .revision_files(number)
+            .await
+            .map_err(StartError::Store)?
+        else {
+            continue;
+        };
         if let Some(set) = compile(settings, &files).rules {
-            tracing::error!(rules.revision = number, "the rules directory is bad, the last good revision runs");
+            tracing::error!(
+                rules.revision = number,
+                "the rules directory is bad, the last good revision runs"
+            );
             let summary = format!("the rules directory is bad, revision {number} runs");
-            return Ok((ActiveRules { set, revision: Some(number) }, Some(Trouble { summary, ..trouble })));
+            return Ok((
+                ActiveRules {
+                    set,
+                    revision: Some(number),
+                },
+                Some(Trouble { summary, ..trouble }),
+            ));
         }
     }
     Err(StartError::Rules(trouble.diagnostics))
 }
 
 fn compile(settings: &Settings, files: &RuleFiles) -> Compiled {
-    let accounts = settings.accounts.iter().map(|of| of.account.name.clone()).collect();
-    rules::compile(files, &rules::Options { accounts: Some(accounts), desk: settings.desk.clone() })
+    let accounts = settings
+        .accounts
+        .iter()
+        .map(|of| of.account.name.clone())
+        .collect();
+    rules::compile(
+        files,
+        &rules::Options {
+            accounts: Some(accounts),
+            desk: settings.desk.clone(),
+        },
+    )
 }

@@ -29,14 +29,24 @@ pub(super) struct Door {
 }
 
 /// `GET` and `POST /wx/{account}`, and every other method.
-pub(super) async fn callback(request: HttpRequest, mut payload: Payload, site: Data<Site>) -> HttpResponse {
+pub(super) async fn callback(
+    request: HttpRequest,
+    mut payload: Payload,
+    site: Data<Site>,
+) -> HttpResponse {
     let first_byte = Instant::now();
     let is_post = request.method() == Method::POST;
     if !is_post && request.method() != Method::GET {
         body::discard(&mut payload).await;
-        return HttpResponse::MethodNotAllowed().insert_header((ALLOW, HeaderValue::from_static("GET, POST"))).finish();
+        return HttpResponse::MethodNotAllowed()
+            .insert_header((ALLOW, HeaderValue::from_static("GET, POST")))
+            .finish();
     }
-    let Some(door) = request.match_info().get("account").and_then(|name| site.doors.get(name)) else {
+    let Some(door) = request
+        .match_info()
+        .get("account")
+        .and_then(|name| site.doors.get(name))
+    else {
         body::discard(&mut payload).await;
         log_refusal(&site, &request, "", "account");
         return HttpResponse::NotFound().finish();
@@ -46,11 +56,21 @@ pub(super) async fn callback(request: HttpRequest, mut payload: Payload, site: D
     }
     let body = match body::read(&request, &mut payload, BODY_LIMIT).await {
         Ok(body) => body,
-        Err(Unread::TooLarge) => return refuse(&site, door, &request, StatusCode::PAYLOAD_TOO_LARGE, "size"),
-        Err(Unread::Broken) => return refuse(&site, door, &request, StatusCode::BAD_REQUEST, "body"),
+        Err(Unread::TooLarge) => {
+            return refuse(&site, door, &request, StatusCode::PAYLOAD_TOO_LARGE, "size");
+        }
+        Err(Unread::Broken) => {
+            return refuse(&site, door, &request, StatusCode::BAD_REQUEST, "body");
+        }
     };
     let at = clock::now();
-    match callback::open(&door.account, request.query_string(), &body, at, site.max_skew) {
+    match callback::open(
+        &door.account,
+        request.query_string(),
+        &body,
+        at,
+        site.max_skew,
+    ) {
         Ok(opened) => answer(&site, door, opened, first_byte, at).await,
         Err(refused) => refuse(&site, door, &request, status(refused), refused.step),
     }
@@ -58,7 +78,12 @@ pub(super) async fn callback(request: HttpRequest, mut payload: Payload, site: D
 
 /// The answer to WeChat's check of the address.
 fn echo(site: &Site, door: &Door, request: &HttpRequest) -> HttpResponse {
-    match callback::verify_url(&door.account, request.query_string(), clock::now(), site.max_skew) {
+    match callback::verify_url(
+        &door.account,
+        request.query_string(),
+        clock::now(),
+        site.max_skew,
+    ) {
         Ok(echo) => {
             tracing::info!(account = %door.account.name, "the callback's address was verified");
             text(Bytes::from(echo))
@@ -68,12 +93,31 @@ fn echo(site: &Site, door: &Door, request: &HttpRequest) -> HttpResponse {
 }
 
 /// From here on WeChat hears 200 whatever happens: anything else would show the follower its fault notice.
-async fn answer(site: &Site, door: &Door, opened: Opened, first_byte: Instant, at: Time) -> HttpResponse {
-    let Opened { incoming, key, seal } = opened;
+async fn answer(
+    site: &Site,
+    door: &Door,
+    opened: Opened,
+    first_byte: Instant,
+    at: Time,
+) -> HttpResponse {
+    let Opened {
+        incoming,
+        key,
+        seal,
+    } = opened;
     door.metrics.received(&incoming.content);
     let envelope = incoming.clone();
-    let received = Received { account: door.account.name.clone(), key, incoming, first_byte, at };
-    let (reply, create_time) = match AssertUnwindSafe(site.turns.answer(received)).catch_unwind().await {
+    let received = Received {
+        account: door.account.name.clone(),
+        key,
+        incoming,
+        first_byte,
+        at,
+    };
+    let (reply, create_time) = match AssertUnwindSafe(site.turns.answer(received))
+        .catch_unwind()
+        .await
+    {
         Ok(answered) => {
             door.metrics.answered(&answered, first_byte.elapsed());
             (answered.reply, answered.at)
@@ -83,12 +127,28 @@ async fn answer(site: &Site, door: &Door, opened: Opened, first_byte: Instant, a
             (site.sorry(&envelope), at)
         }
     };
-    let body = std::panic::catch_unwind(AssertUnwindSafe(|| seal_reply(door, &seal, &envelope, reply.as_ref(), create_time)));
+    let body = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        seal_reply(door, &seal, &envelope, reply.as_ref(), create_time)
+    }));
     sealed(body.unwrap_or_else(|_| SUCCESS.to_vec()))
 }
 
-fn seal_reply(door: &Door, seal: &Seal, incoming: &Incoming, reply: Option<&Reply>, create_time: Time) -> Vec<u8> {
-    callback::answer(&door.account, seal, incoming, reply, create_time.seconds(), clock::now(), &mut clock::fill)
+fn seal_reply(
+    door: &Door,
+    seal: &Seal,
+    incoming: &Incoming,
+    reply: Option<&Reply>,
+    create_time: Time,
+) -> Vec<u8> {
+    callback::answer(
+        &door.account,
+        seal,
+        incoming,
+        reply,
+        create_time.seconds(),
+        clock::now(),
+        &mut clock::fill,
+    )
 }
 
 impl Site {
@@ -106,7 +166,13 @@ const fn status(refused: Refused) -> StatusCode {
     }
 }
 
-fn refuse(site: &Site, door: &Door, request: &HttpRequest, status: StatusCode, step: &str) -> HttpResponse {
+fn refuse(
+    site: &Site,
+    door: &Door,
+    request: &HttpRequest,
+    status: StatusCode,
+    step: &str,
+) -> HttpResponse {
     door.metrics.refused(step);
     log_refusal(site, request, door.account.name.as_str(), step);
     HttpResponse::build(status).finish()
@@ -114,7 +180,11 @@ fn refuse(site: &Site, door: &Door, request: &HttpRequest, status: StatusCode, s
 
 /// A refusal leaves a counter and this line, with no word of what was sent.
 fn log_refusal(site: &Site, request: &HttpRequest, account: &str, step: &str) {
-    let remote = site.proxies.client(request).map(|ip| ip.to_string()).unwrap_or_default();
+    let remote = site
+        .proxies
+        .client(request)
+        .map(|ip| ip.to_string())
+        .unwrap_or_default();
     tracing::warn!(account, step, remote, "callback refused");
 }
 
@@ -122,13 +192,21 @@ fn sealed(body: Vec<u8>) -> HttpResponse {
     if body == SUCCESS {
         return text(Bytes::from_static(SUCCESS));
     }
-    let mut response = HttpResponse::new(StatusCode::OK).set_body(actix_web::body::BoxBody::new(Bytes::from(body)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+    let mut response = HttpResponse::new(StatusCode::OK)
+        .set_body(actix_web::body::BoxBody::new(Bytes::from(body)));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/xml; charset=utf-8"),
+    );
     response
 }
 
 fn text(body: Bytes) -> HttpResponse {
-    let mut response = HttpResponse::new(StatusCode::OK).set_body(actix_web::body::BoxBody::new(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let mut response =
+        HttpResponse::new(StatusCode::OK).set_body(actix_web::body::BoxBody::new(body));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }

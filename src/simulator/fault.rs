@@ -22,16 +22,6 @@ pub enum Fault {
     NotInWhitelist,
 }
 
-impl Fault {
-    /// Whether the call takes effect although its caller may never learn it.
-    pub(super) const fn is_carried_out(&self) -> bool {
-        matches!(
-            self,
-            Self::Slow(_) | Self::BrokenJson | Self::HalfAnswer | Self::NoAnswer
-        )
-    }
-}
-
 /// How often a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Times {
@@ -48,7 +38,9 @@ pub(super) struct Faults(Vec<(String, Fault, Times)>);
 impl Faults {
     /// Switches one on for a path; an empty path means all.
     pub(super) fn add(&mut self, path: &str, fault: Fault, times: Times) {
-        self.0.push((path.to_owned(), fault, times));
+        if times != Times::Next(0) {
+            self.0.push((path.to_owned(), fault, times));
+        }
     }
 
     /// Switches all off.

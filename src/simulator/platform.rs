@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -244,11 +244,6 @@ impl Wechat {
             *api = Some(api::start(listener, &self.platform)?);
         }
         Ok(())
-    }
-
-    /// The address of the API, as `getcallbackip` and `get_api_domain_ip` give it.
-    pub fn ip(&self) -> IpAddr {
-        self.platform.address.ip()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Names WeChat's error codes and words them as WeChat does.
 //! Owns: the table of codes this platform gives. Uses: serde_json. Never: decides when one applies.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use super::seal;
@@ -20,7 +22,7 @@ impl Refusal {
     }
 
     /// 40164, which names the address that called.
-    pub(super) fn not_in_whitelist(address: &str) -> Self {
+    pub(super) fn not_in_whitelist(address: IpAddr) -> Self {
         Self {
             code: 40164,
             text: Some(format!(

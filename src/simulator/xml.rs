@@ -2,7 +2,7 @@
 //! Owns: the simulator's own XML tree. Uses: quick-xml. Never: what an element means.
 
 use quick_xml::Reader;
-use quick_xml::events::Event;
+use quick_xml::events::{BytesRef, Event};
 
 /// Deeper than any reply; a guard for the stack of whoever walks the tree.
 const DEPTH: usize = 16;
@@ -68,14 +68,7 @@ pub(super) fn read(xml: &str) -> Result<Node, String> {
             Event::Text(text) => push_text(&mut open, &text.xml10_content())?,
             Event::CData(text) => push_text(&mut open, &text.xml10_content())?,
             Event::GeneralRef(reference) => {
-                let character = match reference.resolve_char_ref() {
-                    Ok(Some(character)) => character,
-                    Ok(None) => entity(&reference.xml10_content())?,
-                    Err(error) => return Err(format!("a bad reference: {error}")),
-                };
-                if !is_legal(character) {
-                    return Err("a reference to a character that XML forbids".to_owned());
-                }
+                let character = resolve(&reference)?;
                 push_text(&mut open, character.encode_utf8(&mut [0; 4]))?;
             }
         }
@@ -116,19 +109,28 @@ fn push_text(open: &mut [Node], text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn entity(name: &str) -> Result<char, String> {
-    match name {
-        "lt" => Ok('<'),
-        "gt" => Ok('>'),
-        "amp" => Ok('&'),
-        "quot" => Ok('"'),
-        "apos" => Ok('\''),
-        other => Err(format!("the entity {other:?}")),
+fn resolve(reference: &BytesRef<'_>) -> Result<char, String> {
+    let character = match reference.resolve_char_ref() {
+        Ok(Some(character)) => character,
+        Ok(None) => match &*reference.xml10_content() {
+            "lt" => '<',
+            "gt" => '>',
+            "amp" => '&',
+            "quot" => '"',
+            "apos" => '\'',
+            other => return Err(format!("the entity {other:?}")),
+        },
+        Err(error) => return Err(format!("a bad reference: {error}")),
+    };
+    if is_legal(character) {
+        Ok(character)
+    } else {
+        Err("a reference to a character that XML forbids".to_owned())
     }
 }
 
 /// Whether XML 1.0 allows the character.
-pub(super) fn is_legal(c: char) -> bool {
+fn is_legal(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 

@@ -4,6 +4,8 @@
 //! Every verb is atomic: it happens as a whole or not at all, also over a crash. A verb that promises durability returns
 //! only when a `kill -9`, and a power failure on a disk that honours fsync, can no longer undo it.
 
+pub mod sled;
+
 use std::sync::Arc;
 
 use crate::model::conversation::Refusal;

@@ -9,6 +9,7 @@ use std::thread;
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub method: String,
+    pub raw_query: String,
     /// Decoded, in order.
     pub query: Vec<(String, String)>,
     pub body: String,
@@ -104,8 +105,8 @@ fn serve(stream: &TcpStream, log: &Mutex<Vec<Seen>>, script: &Script) -> Option<
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let mut words = line.split(' ');
         let method = words.next()?.to_owned();
-        let query = words.next()?.split_once('?').map_or("", |(_, query)| query);
-        let query = query.split('&').filter_map(|pair| pair.split_once('='));
+        let raw_query = words.next()?.split_once('?').map_or("", |(_, query)| query);
+        let query = raw_query.split('&').filter_map(|pair| pair.split_once('='));
         let query = query.map(|(name, value)| (name.to_owned(), decode(value)));
         let query = query.collect();
         let mut length = 0;
@@ -124,25 +125,19 @@ fn serve(stream: &TcpStream, log: &Mutex<Vec<Seen>>, script: &Script) -> Option<
         let body = String::from_utf8_lossy(&body).into_owned();
         let seen = Seen {
             method,
+            raw_query: raw_query.to_owned(),
             query,
             body,
         };
         log.lock().unwrap().push(seen.clone());
-        match script(&seen) {
+        // Each answer in one write: in pieces, the kernel would hold the second back.
+        let answer = match script(&seen) {
             Answer::Body(body) => {
                 let length = body.len();
-                write!(
-                    writer,
-                    "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
-                )
-                .ok()?;
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
             }
             Answer::Status(status) => {
-                write!(
-                    writer,
-                    "HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\noops"
-                )
-                .ok()?;
+                format!("HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\noops")
             }
             Answer::Bytes(bytes) => {
                 writer.write_all(bytes).ok()?;
@@ -153,7 +148,8 @@ fn serve(stream: &TcpStream, log: &Mutex<Vec<Seen>>, script: &Script) -> Option<
                 reader.read_line(&mut String::new()).ok()?;
                 return None;
             }
-        }
+        };
+        writer.write_all(answer.as_bytes()).ok()?;
     }
 }
 

@@ -1,9 +1,17 @@
 //! Drives the pretend WeChat against a callback that a script plays, to see that it behaves as WeChat does.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod api;
 mod callback;
 mod delivery;
 mod desk;
+mod faults;
+mod replies;
+mod server;
 mod windows;
 
 use std::time::Duration;

@@ -20,7 +20,10 @@ pub(super) fn read(cursor: &str) -> Option<(Time, ConversationId)> {
     let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(cursor).ok()?.try_into().ok()?;
     let (time, id) = bytes.split_first_chunk::<8>()?;
     let id: [u8; 16] = id.try_into().ok()?;
-    Some((Time::from_millis(i64::from_be_bytes(*time)), ConversationId::from_bytes(id)))
+    Some((
+        Time::from_millis(i64::from_be_bytes(*time)),
+        ConversationId::from_bytes(id),
+    ))
 }
 
 #[cfg(test)]

@@ -27,7 +27,11 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
     let document = web::Bytes::from(document(prefix));
     let published = move || {
         let document = document.clone();
-        async move { HttpResponse::Ok().content_type("application/json").body(document) }
+        async move {
+            HttpResponse::Ok()
+                .content_type("application/json")
+                .body(document)
+        }
     };
     let unread = web::QueryConfig::default()
         .error_handler(|error, _| Problem::new(Code::BadRequest, error.to_string()).into());
@@ -36,11 +40,26 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
         .service(resource("/openapi.json", "GET").route(web::get().to(published)))
         .service(resource("/conversations", "GET").route(web::get().to(conversations::list)))
         .service(resource("/conversations/{id}", "GET").route(web::get().to(conversations::show)))
-        .service(resource("/conversations/{id}/claim", "POST").route(web::post().to(conversations::claim)))
-        .service(resource("/conversations/{id}/release", "POST").route(web::post().to(conversations::release)))
-        .service(resource("/conversations/{id}/close", "POST").route(web::post().to(conversations::close)))
-        .service(resource("/conversations/{id}/notes", "POST").route(web::post().to(conversations::note)))
-        .service(resource("/conversations/{id}/replies", "POST").route(web::post().to(conversations::reply)))
+        .service(
+            resource("/conversations/{id}/claim", "POST")
+                .route(web::post().to(conversations::claim)),
+        )
+        .service(
+            resource("/conversations/{id}/release", "POST")
+                .route(web::post().to(conversations::release)),
+        )
+        .service(
+            resource("/conversations/{id}/close", "POST")
+                .route(web::post().to(conversations::close)),
+        )
+        .service(
+            resource("/conversations/{id}/notes", "POST")
+                .route(web::post().to(conversations::note)),
+        )
+        .service(
+            resource("/conversations/{id}/replies", "POST")
+                .route(web::post().to(conversations::reply)),
+        )
         .service(
             resource("/tokens", "GET, POST")
                 .route(web::get().to(tokens::list))
@@ -56,7 +75,10 @@ pub(super) fn guarded() -> DefaultHeaders {
     DefaultHeaders::new()
         .add(("x-content-type-options", "nosniff"))
         .add(("cache-control", "no-store"))
-        .add((CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+        .add((
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ))
 }
 
 /// Says that nothing is here.
@@ -75,18 +97,33 @@ pub(super) fn resource(path: &str, allowed: &'static str) -> Resource {
 }
 
 /// Reads a bounded JSON body.
-async fn json_body<T: DeserializeOwned>(request: &HttpRequest, mut payload: Payload) -> Result<T, Problem> {
+async fn json_body<T: DeserializeOwned>(
+    request: &HttpRequest,
+    mut payload: Payload,
+) -> Result<T, Problem> {
     let body = body::read(request, &mut payload, BODY_LIMIT).await?;
-    serde_json::from_slice(&body).map_err(|error| Problem::new(Code::BadRequest, format!("the body: {error}")))
+    serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(Code::BadRequest, format!("the body: {error}")))
 }
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "wxreply", description = "People behind the auto-replies of WeChat official accounts."),
-    paths(
-        conversations::list, conversations::show, conversations::claim, conversations::release, conversations::close,
-        conversations::note, conversations::reply, tokens::list, tokens::add, tokens::revoke,
+    info(
+        title = "wxreply",
+        description = "People behind the auto-replies of WeChat official accounts."
     ),
+    paths(
+        conversations::list,
+        conversations::show,
+        conversations::claim,
+        conversations::release,
+        conversations::close,
+        conversations::note,
+        conversations::reply,
+        tokens::list,
+        tokens::add,
+        tokens::revoke,
+    )
 )]
 struct Document;
 
@@ -95,8 +132,14 @@ fn document(prefix: &str) -> String {
     let mut document = Document::openapi();
     document.servers = Some(vec![Server::new(format!("{prefix}/api/v1"))]);
     let components = document.components.get_or_insert_default();
-    components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    document.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>("token", [])]);
+    components.add_security_scheme(
+        "token",
+        SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+    );
+    document.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(
+        "token",
+        [],
+    )]);
     // Made of plain values: writing it as JSON cannot fail.
     document.to_json().unwrap_or_default()
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::model::Conversation;
 use crate::model::entry::{Outcome, Priority, Reason};
 use crate::model::message::PushError;
 use crate::model::{
-    AccountName, AgentName, ApiToken, By, ConversationId, Delivery, Direction, Message, MessageId, OpenId, Role, RuleId, State, Time,
+    AccountName, AgentName, ApiToken, By, ConversationId, Delivery, Direction, Message, MessageId,
+    OpenId, Role, RuleId, State, Time,
 };
-use crate::model::Conversation;
 
 /// One conversation without its history.
 #[derive(Serialize, ToSchema)]
@@ -262,22 +263,60 @@ impl ConversationShape {
 
     /// The same with its history.
     pub(super) fn with(self, messages: Vec<Message>) -> ConversationWithMessages {
-        ConversationWithMessages { conversation: self, messages: messages.into_iter().map(MessageShape::from).collect() }
+        ConversationWithMessages {
+            conversation: self,
+            messages: messages.into_iter().map(MessageShape::from).collect(),
+        }
     }
 }
 
 impl From<Message> for MessageShape {
     fn from(message: Message) -> Self {
-        let Message { id, at, direction, by, agent, rule, revision, kind, text, delivery, error } = message;
+        let Message {
+            id,
+            at,
+            direction,
+            by,
+            agent,
+            rule,
+            revision,
+            kind,
+            text,
+            delivery,
+            error,
+        } = message;
         let error = error.map(|PushError { code, message }| PushErrorShape { code, message });
-        Self { id, at, direction, by, agent, rule, revision, kind, text, delivery, error }
+        Self {
+            id,
+            at,
+            direction,
+            by,
+            agent,
+            rule,
+            revision,
+            kind,
+            text,
+            delivery,
+            error,
+        }
     }
 }
 
 impl From<ApiToken> for TokenShape {
     fn from(token: ApiToken) -> Self {
-        let ApiToken { name, role, accounts, created_at, .. } = token;
-        Self { name, role, accounts, created_at }
+        let ApiToken {
+            name,
+            role,
+            accounts,
+            created_at,
+            ..
+        } = token;
+        Self {
+            name,
+            role,
+            accounts,
+            created_at,
+        }
     }
 }
 

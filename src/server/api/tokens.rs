@@ -20,9 +20,18 @@ const NAME_LENGTH: usize = 64;
     get, path = "/tokens", operation_id = "listTokens",
     responses((status = 200, body = TokensShape), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape))
 )]
-pub(super) async fn list(Admin(caller): Admin, site: Data<Site>) -> Result<Json<TokensShape>, Problem> {
+pub(super) async fn list(
+    Admin(caller): Admin,
+    site: Data<Site>,
+) -> Result<Json<TokensShape>, Problem> {
     unbounded(&caller)?;
-    let tokens = site.store.tokens().await?.into_iter().map(TokenShape::from).collect();
+    let tokens = site
+        .store
+        .tokens()
+        .await?
+        .into_iter()
+        .map(TokenShape::from)
+        .collect();
     Ok(Json(TokensShape { tokens }))
 }
 
@@ -31,13 +40,28 @@ pub(super) async fn list(Admin(caller): Admin, site: Data<Site>) -> Result<Json<
     post, path = "/tokens", operation_id = "addToken", request_body = NewToken,
     responses((status = 201, body = MadeTokenShape), (status = 400, body = ProblemShape), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape), (status = 409, body = ProblemShape), (status = 413, body = ProblemShape))
 )]
-pub(super) async fn add(Admin(caller): Admin, site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+pub(super) async fn add(
+    Admin(caller): Admin,
+    site: Data<Site>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
     unbounded(&caller)?;
-    let NewToken { name, role, accounts } = json_body(&request, payload).await?;
+    let NewToken {
+        name,
+        role,
+        accounts,
+    } = json_body(&request, payload).await?;
     if !is_name(&name) {
-        return Err(Problem::new(Code::BadRequest, format!("a token's name has letters, digits, `-`, `_` and `.`, {NAME_LENGTH} at most")));
+        return Err(Problem::new(
+            Code::BadRequest,
+            format!("a token's name has letters, digits, `-`, `_` and `.`, {NAME_LENGTH} at most"),
+        ));
     }
-    let accounts: Result<Vec<AccountName>, Problem> = accounts.into_iter().map(|account| site.known(&account)).collect();
+    let accounts: Result<Vec<AccountName>, Problem> = accounts
+        .into_iter()
+        .map(|account| site.known(&account))
+        .collect();
     let secret = new_token();
     let token = ApiToken {
         name: name.as_str().into(),
@@ -47,10 +71,16 @@ pub(super) async fn add(Admin(caller): Admin, site: Data<Site>, request: HttpReq
         created_at: clock::now(),
     };
     if RESERVED.contains(&name.as_str()) || !site.store.add_token(token.clone()).await? {
-        return Err(Problem::new(Code::Taken, format!("there is a token {name} already")));
+        return Err(Problem::new(
+            Code::Taken,
+            format!("there is a token {name} already"),
+        ));
     }
     tracing::info!(token.name = %name, by = %caller.name, "token made");
-    Ok(HttpResponse::Created().json(MadeTokenShape { secret: secret.expose_secret().to_owned(), token: token.into() }))
+    Ok(HttpResponse::Created().json(MadeTokenShape {
+        secret: secret.expose_secret().to_owned(),
+        token: token.into(),
+    }))
 }
 
 /// Revokes a token: calls with it fail from now on.
@@ -58,7 +88,11 @@ pub(super) async fn add(Admin(caller): Admin, site: Data<Site>, request: HttpReq
     delete, path = "/tokens/{name}", operation_id = "revokeToken", params(("name" = String, Path)),
     responses((status = 204), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape), (status = 404, body = ProblemShape))
 )]
-pub(super) async fn revoke(Admin(caller): Admin, site: Data<Site>, name: Path<String>) -> Result<HttpResponse, Problem> {
+pub(super) async fn revoke(
+    Admin(caller): Admin,
+    site: Data<Site>,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
     unbounded(&caller)?;
     if !site.store.revoke_token(&name).await? {
         return Err(Problem::new(Code::NotFound, "there is no such token"));
@@ -72,12 +106,17 @@ fn unbounded(caller: &Caller) -> Result<(), Problem> {
     if caller.accounts.is_empty() {
         Ok(())
     } else {
-        Err(Problem::new(Code::Forbidden, "the token reaches some accounts only"))
+        Err(Problem::new(
+            Code::Forbidden,
+            "the token reaches some accounts only",
+        ))
     }
 }
 
 fn is_name(name: &str) -> bool {
     name.len() <= NAME_LENGTH
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }

@@ -6,10 +6,11 @@ mod media;
 mod message;
 mod network;
 mod people;
+mod request;
 mod token;
 
 use std::io;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use actix_web::body::SizedStream;
@@ -25,46 +26,10 @@ use super::fault::Fault;
 use super::platform::{self, Platform};
 use super::refusal::Refusal;
 use crate::model::Time;
+use request::Request;
 
 /// Larger than the largest upload that WeChat judges by its own limits.
 const BODY_LIMIT: usize = 16 << 20;
-
-/// A request, before anybody knows whose it is.
-struct Request {
-    path: String,
-    is_post: bool,
-    query: Vec<(String, String)>,
-    content_type: String,
-    body: Bytes,
-    peer: IpAddr,
-    now: Time,
-}
-
-impl Request {
-    /// A query parameter; empty when missing.
-    fn query(&self, name: &str) -> &str {
-        let mut pairs = self.query.iter();
-        pairs
-            .find(|(known, _)| known == name)
-            .map_or("", |(_, value)| value)
-    }
-
-    /// The JSON body: 44002 when empty, 40033 with `\uXXXX` escapes, 47001 when it is no JSON object.
-    fn json(&self) -> Result<Value, Refusal> {
-        if self.body.is_empty() {
-            return Err(Refusal::new(44002));
-        }
-        let value: Value =
-            serde_json::from_slice(&self.body).map_err(|_not_json| Refusal::new(47001))?;
-        if !value.is_object() {
-            return Err(Refusal::new(47001));
-        }
-        if has_escapes(&self.body) {
-            return Err(Refusal::new(40033));
-        }
-        Ok(value)
-    }
-}
 
 /// A call by an account that showed a good token and has the right.
 struct Call<'a> {
@@ -203,21 +168,15 @@ async fn answer(
     body: Bytes,
     platform: web::Data<Arc<Platform>>,
 ) -> HttpResponse {
-    let platform = Arc::clone(&platform);
-    let request = read(&http, body, platform.clock.now());
+    let request = Request::read(&http, body, platform.clock.now());
     let fault = platform.faults.lock().strike(&request.path);
-    let fate = match &fault {
-        Some(Fault::Code(code)) => Some(Refusal::new(*code)),
-        Some(Fault::NotInWhitelist) => Some(Refusal::not_in_whitelist(&request.peer.to_string())),
-        _ => None,
-    };
     if let Some(Fault::Status(status)) = fault {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
         return HttpResponse::build(status)
             .content_type("text/html")
             .body("<html><body>Bad Gateway</body></html>");
     }
-    let (account, outcome) = match fate {
+    let (account, outcome) = match refused_by(fault.as_ref(), &request) {
         Some(refusal) => (None, Err(refusal)),
         None => carry_out(&platform, &request),
     };
@@ -229,36 +188,31 @@ async fn answer(
         body: String::from_utf8_lossy(&request.body).into_owned(),
         code: outcome.as_ref().map_or_else(|refusal| refusal.code, |_| 0),
     });
-    let response = word(outcome, request.now);
-    match fault.filter(Fault::is_carried_out) {
+    spoil(word(outcome, request.now), fault).await
+}
+
+/// The refusal that a fault stands for, if that is what it is.
+fn refused_by(fault: Option<&Fault>, request: &Request) -> Option<Refusal> {
+    match fault {
+        Some(Fault::Code(code)) => Some(Refusal::new(*code)),
+        Some(Fault::NotInWhitelist) => Some(Refusal::not_in_whitelist(request.peer)),
+        _ => None,
+    }
+}
+
+/// Lets an answer go out as the fault has it.
+async fn spoil(answer: Worded, fault: Option<Fault>) -> HttpResponse {
+    match fault {
         Some(Fault::Slow(by)) => {
             tokio::time::sleep(by).await;
-            response.whole()
+            answer.whole()
         }
         Some(Fault::BrokenJson) => HttpResponse::Ok()
             .content_type("text/plain")
             .body("{\"errcode\":0,\"errmsg\""),
-        Some(Fault::HalfAnswer) => response.cut(true),
-        Some(Fault::NoAnswer) => response.cut(false),
-        _ => response.whole(),
-    }
-}
-
-fn read(http: &HttpRequest, body: Bytes, now: Time) -> Request {
-    let query = web::Query::<Vec<(String, String)>>::from_query(http.query_string());
-    let unknown = IpAddr::from([127, 0, 0, 1]);
-    let content_type = http.headers().get("content-type");
-    Request {
-        path: http.path().to_owned(),
-        is_post: http.method() == actix_web::http::Method::POST,
-        query: query.map(web::Query::into_inner).unwrap_or_default(),
-        content_type: content_type
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned(),
-        body,
-        peer: http.peer_addr().map_or(unknown, |peer| peer.ip()),
-        now,
+        Some(Fault::HalfAnswer) => answer.cut(true),
+        Some(Fault::NoAnswer) => answer.cut(false),
+        Some(Fault::Status(_) | Fault::Code(_) | Fault::NotInWhitelist) | None => answer.whole(),
     }
 }
 
@@ -369,34 +323,5 @@ impl Worded {
         HttpResponse::Ok()
             .content_type(self.content_type)
             .body(SizedStream::new(size, stream::iter(parts)))
-    }
-}
-
-/// Whether a JSON text writes a character beyond ASCII as `\uXXXX`.
-fn has_escapes(json: &[u8]) -> bool {
-    let mut bytes = json.iter();
-    while let Some(byte) = bytes.next() {
-        if *byte == b'\\' && bytes.next() == Some(&b'u') {
-            let ascii = bytes.as_slice().starts_with(b"00")
-                && bytes.as_slice().get(2).is_some_and(|digit| *digit < b'8');
-            if !ascii {
-                return true;
-            }
-        }
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_escapes_beyond_ascii_count() {
-        assert!(has_escapes(br#"{"a":"\u4f60"}"#));
-        assert!(has_escapes(br#"{"a":"\\\u00e9"}"#));
-        assert!(!has_escapes(br#"{"a":"\\u4f60 \n \u000a"}"#));
-        assert!(!has_escapes("{\"a\":\"你\"}".as_bytes()));
-        assert!(!has_escapes(b"\\"));
     }
 }

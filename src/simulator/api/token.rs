@@ -73,7 +73,7 @@ fn credentials(
         return Err(Refusal::new(40125));
     }
     if !settings.allowed_ips.is_empty() && !settings.allowed_ips.contains(&request.peer) {
-        return Err(Refusal::not_in_whitelist(&request.peer.to_string()));
+        return Err(Refusal::not_in_whitelist(request.peer));
     }
     Ok(Arc::clone(office))
 }

@@ -1,0 +1,326 @@
+//! Reads and writes values of the database: the only file that knows which database it is.
+//! Owns: opening, reopening, fsync, panics of the database. Uses: sled. Never: what a value means.
+//!
+//! sled 0.34.7, from its source: values stay in its log as long as a leaf (17 values at most) is below 128 KiB, larger ones
+//! become files that it never syncs; `flush` ends in `sync_file_range`, so a second handle is synced as well; after an I/O
+//! error everything is refused until the database is reopened; its log is recovered up to the first torn write, so of two
+//! writes the later is never there without the earlier.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::settings::{BeforeIo, Io};
+use crate::store::Error;
+
+/// sled's own cache; leaves that are written once and seldom read need none.
+const CACHE_BYTES: u64 = 1 << 20;
+/// How much must fit on the disk before a database that refused is opened again.
+const PROBE_BYTES: usize = 1 << 20;
+
+/// Which of the database's maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Map {
+    /// Batches of entries by number.
+    Journal,
+    /// Keys of turns by the number of the first.
+    Ledger,
+    /// Conversations as they were at some number.
+    Shelves,
+    /// Everything small: format, head, revisions, tokens.
+    Catalog,
+    /// Rule files by hash.
+    Content,
+}
+
+impl Map {
+    const ALL: [Self; 5] = [
+        Self::Journal,
+        Self::Ledger,
+        Self::Shelves,
+        Self::Catalog,
+        Self::Content,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Journal => "journal",
+            Self::Ledger => "ledger",
+            Self::Shelves => "shelves",
+            Self::Catalog => "catalog",
+            Self::Content => "content",
+        }
+    }
+}
+
+/// A stored value, borrowed from the database's cache where it can be.
+pub(super) struct Value(::sled::IVec);
+
+impl Deref for Value {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Why the disk did not take something.
+pub(super) type Refused = Arc<str>;
+
+/// The database in its directory.
+pub(super) struct Disk {
+    dir: PathBuf,
+    before_io: Option<BeforeIo>,
+    open: RwLock<Option<Open>>,
+}
+
+struct Open {
+    maps: [::sled::Tree; Map::ALL.len()],
+    database: ::sled::Db,
+    file: File,
+}
+
+impl Open {
+    fn map(&self, map: Map) -> &::sled::Tree {
+        let [journal, ledger, shelves, catalog, content] = &self.maps;
+        match map {
+            Map::Journal => journal,
+            Map::Ledger => ledger,
+            Map::Shelves => shelves,
+            Map::Catalog => catalog,
+            Map::Content => content,
+        }
+    }
+}
+
+impl Disk {
+    /// Opens or makes the database in this directory.
+    pub(super) fn open(dir: &Path, before_io: Option<BeforeIo>) -> Result<Self, Error> {
+        let disk = Self {
+            dir: dir.to_owned(),
+            before_io,
+            open: RwLock::new(None),
+        };
+        let open = disk.start().map_err(|cause| match cause {
+            Cause::Full(reason) => Error::Unwritable(reason),
+            Cause::Other(reason) => Error::Unreadable(reason),
+        })?;
+        *disk.open.write() = Some(open);
+        Ok(disk)
+    }
+
+    fn start(&self) -> Result<Open, Cause> {
+        let open = guarded(|| {
+            let database = ::sled::Config::new()
+                .path(&self.dir)
+                .cache_capacity(CACHE_BYTES)
+                .flush_every_ms(None)
+                .open()?;
+            let [journal, ledger, shelves, catalog, content] =
+                Map::ALL.map(|map| database.open_tree(map.name()));
+            database.flush()?;
+            let file = File::open(self.dir.join("db"))?;
+            file.sync_all()?;
+            Ok(Open {
+                maps: [journal?, ledger?, shelves?, catalog?, content?],
+                database,
+                file,
+            })
+        })?;
+        // The names of the files must survive a power failure too.
+        for dir in [Some(self.dir.as_path()), self.dir.parent()]
+            .into_iter()
+            .flatten()
+        {
+            File::open(dir)
+                .and_then(|dir| dir.sync_all())
+                .map_err(Cause::from)?;
+        }
+        Ok(open)
+    }
+
+    /// Lets go of the files. Everything after this fails with [`Error::Closed`].
+    pub(super) fn close(&self) {
+        drop(self.open.write().take());
+    }
+
+    /// Opens the database again after it refused something, if the disk takes writes at all.
+    pub(super) fn reopen(&self) -> Result<(), Refused> {
+        self.ask(Io::Reopen)?;
+        self.probe()?;
+        let mut open = self.open.write();
+        // sled's lock on its file goes with the last handle.
+        drop(open.take());
+        *open = Some(self.start().map_err(Cause::reason)?);
+        Ok(())
+    }
+
+    /// Opening reads a good part of the log: not worth it while the disk is full.
+    fn probe(&self) -> Result<(), Refused> {
+        let path = self.dir.with_extension("probe");
+        let tried = File::create(&path).and_then(|mut file| {
+            file.write_all(&vec![1; PROBE_BYTES])?;
+            file.sync_data()
+        });
+        let removed = std::fs::remove_file(&path);
+        tried.and(removed).map_err(|error| error.to_string().into())
+    }
+
+    fn ask(&self, io: Io) -> Result<(), Refused> {
+        match &self.before_io {
+            Some(before_io) => before_io(io).map_err(|error| error.to_string().into()),
+            None => Ok(()),
+        }
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Open) -> ::sled::Result<T>) -> Result<T, Error> {
+        let open = self.open.read();
+        let open = open.as_ref().ok_or(Error::Closed)?;
+        guarded(|| read(open)).map_err(|cause| Error::Unreadable(cause.reason()))
+    }
+
+    fn write<T>(&self, write: impl FnOnce(&Open) -> ::sled::Result<T>) -> Result<T, Refused> {
+        self.ask(Io::Write)?;
+        let open = self.open.read();
+        let Some(open) = open.as_ref() else {
+            return Err("the database is not open".into());
+        };
+        guarded(|| write(open)).map_err(Cause::reason)
+    }
+
+    pub(super) fn find(&self, map: Map, key: &[u8]) -> Result<Option<Value>, Error> {
+        self.read(|open| Ok(open.map(map).get(key)?.map(Value)))
+    }
+
+    /// The pair with the greatest key that is not above this one.
+    pub(super) fn at_or_below(
+        &self,
+        map: Map,
+        key: &[u8],
+    ) -> Result<Option<(Value, Value)>, Error> {
+        self.read(|open| {
+            let found = open.map(map).range(..=key).next_back().transpose()?;
+            Ok(found.map(|(key, value)| (Value(key), Value(value))))
+        })
+    }
+
+    /// The pair with the greatest key.
+    pub(super) fn last(&self, map: Map) -> Result<Option<(Value, Value)>, Error> {
+        self.read(|open| {
+            Ok(open
+                .map(map)
+                .last()?
+                .map(|(key, value)| (Value(key), Value(value))))
+        })
+    }
+
+    /// Shows every pair from this key on, in order, until `each` fails.
+    pub(super) fn scan(
+        &self,
+        map: Map,
+        from: &[u8],
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.read(|open| {
+            for pair in open.map(map).range(from..) {
+                let (key, value) = pair?;
+                if let Err(error) = each(&key, &value) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(()))
+        })?
+    }
+
+    pub(super) fn insert(&self, map: Map, key: &[u8], value: Vec<u8>) -> Result<(), Refused> {
+        self.write(|open| open.map(map).insert(key, value).map(drop))
+    }
+
+    pub(super) fn remove(&self, map: Map, key: &[u8]) -> Result<(), Refused> {
+        self.write(|open| open.map(map).remove(key).map(drop))
+    }
+
+    /// Sets (`Some`) and removes (`None`) all of these or none.
+    pub(super) fn change(
+        &self,
+        map: Map,
+        edits: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    ) -> Result<(), Refused> {
+        let mut batch = ::sled::Batch::default();
+        for (key, value) in edits {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        self.write(|open| open.map(map).apply_batch(batch))
+    }
+
+    /// Makes everything written so far survive a power failure.
+    pub(super) fn sync(&self) -> Result<(), Refused> {
+        self.ask(Io::Sync)?;
+        let open = self.open.read();
+        let Some(open) = open.as_ref() else {
+            return Err("the database is not open".into());
+        };
+        guarded(|| {
+            open.database.flush()?;
+            Ok(open.file.sync_data()?)
+        })
+        .map_err(Cause::reason)
+    }
+}
+
+/// What went wrong inside the database.
+enum Cause {
+    Full(Refused),
+    Other(Refused),
+}
+
+impl Cause {
+    fn reason(self) -> Refused {
+        match self {
+            Self::Full(reason) | Self::Other(reason) => reason,
+        }
+    }
+}
+
+impl From<std::io::Error> for Cause {
+    fn from(error: std::io::Error) -> Self {
+        let reason = error.to_string().into();
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => Self::Full(reason),
+            _ => Self::Other(reason),
+        }
+    }
+}
+
+impl From<::sled::Error> for Cause {
+    fn from(error: ::sled::Error) -> Self {
+        match error {
+            ::sled::Error::Io(error) => error.into(),
+            other => Self::Other(other.to_string().into()),
+        }
+    }
+}
+
+/// sled states some of its errors as panics.
+fn guarded<T>(work: impl FnOnce() -> ::sled::Result<T>) -> Result<T, Cause> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(error.into()),
+        Err(panic) => {
+            let said = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("it panicked");
+            Err(Cause::Other(format!("database: {said}").into()))
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Reads a conversation's history back, newest entry first, and tells how every message fared since.
+//! Owns: which line an entry is and what later entries say of it. Uses: shared. Never: changes anything.
+
+use crate::model::conversation::note;
+use crate::model::entry::{Change, Push, Settled};
+use crate::model::message::PushError;
+use crate::model::{
+    Content, Conversation, ConversationId, Delivery, Entry, Message, MessageId, Turn, TurnKey,
+};
+use crate::store::Error;
+
+use super::journal::Reader;
+use super::shared::Shared;
+
+/// See [`crate::store::Store::messages`]. Blocks.
+pub(super) fn messages(
+    shared: &Shared,
+    id: ConversationId,
+    before: Option<MessageId>,
+    limit: usize,
+) -> Result<Vec<Message>, Error> {
+    let Some(seat) = shared.seats.of(id) else {
+        return Ok(Vec::new());
+    };
+    let (known, mut number) = {
+        let live = seat.live.lock();
+        (live.conversation.clone(), live.last)
+    };
+    let Some(known) = known.filter(|known| known.id == id) else {
+        return Ok(Vec::new());
+    };
+    let mut reader = Reader::new(&shared.disk);
+    let mut fates = Fates::of(&known);
+    let mut lines = Lines::new(before, limit);
+    while number > 0 && !lines.is_full() {
+        let Some(record) = shared.record(&mut reader, number)? else {
+            break;
+        };
+        if let Some(entry) = record.entry(number)? {
+            fates.read(entry, &mut lines);
+        }
+        number = record.prev;
+    }
+    Ok(lines.oldest_first())
+}
+
+/// What became of messages whose entry is still to be read, going back in time.
+struct Fates {
+    known: Vec<(MessageId, Delivery, Option<PushError>)>,
+    late: Vec<(TurnKey, Push)>,
+}
+
+impl Fates {
+    /// Pushes that are not finished are what the conversation says.
+    fn of(conversation: &Conversation) -> Self {
+        let pushes = conversation.pushes.iter();
+        Self {
+            known: pushes
+                .map(|push| (push.id, push.state, push.error.clone()))
+                .collect(),
+            late: Vec::new(),
+        }
+    }
+
+    /// The newest word counts, and it is read first.
+    fn say(&mut self, id: MessageId, delivery: Delivery, error: Option<PushError>) {
+        if !self.known.iter().any(|(known, ..)| *known == id) {
+            self.known.push((id, delivery, error));
+        }
+    }
+
+    fn read(&mut self, entry: Entry, lines: &mut Lines) {
+        let at = entry.at;
+        match entry.change {
+            Change::Turn(turn) => {
+                for given in &turn.answer.given {
+                    self.say(*given, Delivery::Passive, None);
+                }
+                for line in self.said(&turn, turn.own(at)) {
+                    lines.add(self.fared(line));
+                }
+                if is_kept(&turn) {
+                    lines.add(turn.inbound(at));
+                }
+            }
+            Change::Noted { id, by, text } => lines.add(note(id, &by, &text, at)),
+            Change::Replied { push, .. } => lines.add(self.fared(push.message())),
+            Change::Late { turn, push } => self.late.push((turn, push)),
+            Change::Settled { push, result } => match result {
+                Settled::Sent => self.say(push, Delivery::Sent, None),
+                Settled::Failed { error } => self.say(push, Delivery::Failed, Some(error)),
+                Settled::Unknown { error } => self.say(push, Delivery::Unknown, Some(error)),
+                // Not finished by that.
+                Settled::Again { .. } | Settled::Held { .. } => {}
+            },
+            Change::Claimed { .. }
+            | Change::Released { .. }
+            | Change::Closed { .. }
+            | Change::Sending { .. } => {}
+        }
+    }
+
+    /// What a turn said, newest first: its own answer, or the push that took its place.
+    fn said(&mut self, turn: &Turn, own: Option<Message>) -> Vec<Message> {
+        let late = self.late.iter().position(|(key, _)| *key == turn.key);
+        let late = late.map(|at| self.late.remove(at).1.message());
+        let own = own.filter(|own| late.as_ref().is_none_or(|late| late.id != own.id));
+        late.into_iter().chain(own).collect()
+    }
+
+    fn fared(&self, line: Message) -> Message {
+        match self.known.iter().find(|(known, ..)| *known == line.id) {
+            Some((_, delivery, error)) => Message {
+                delivery: *delivery,
+                error: error.clone(),
+                ..line
+            },
+            None => line,
+        }
+    }
+}
+
+/// Reports of places, page views and the like are counted, not shown.
+fn is_kept(turn: &Turn) -> bool {
+    match &turn.incoming.content {
+        Content::Event(event) => event.kind.is_kept(),
+        _ => true,
+    }
+}
+
+/// The wanted lines, newest first.
+struct Lines {
+    before: Option<MessageId>,
+    limit: usize,
+    lines: Vec<Message>,
+}
+
+impl Lines {
+    fn new(before: Option<MessageId>, limit: usize) -> Self {
+        Self {
+            before,
+            limit,
+            lines: Vec::new(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.lines.len() >= self.limit
+    }
+
+    fn add(&mut self, line: Message) {
+        match self.before {
+            Some(before) if before == line.id => self.before = None,
+            Some(_) => {}
+            None if self.is_full() => {}
+            None => self.lines.push(line),
+        }
+    }
+
+    fn oldest_first(mut self) -> Vec<Message> {
+        self.lines.reverse();
+        self.lines
+    }
+}

@@ -1,0 +1,264 @@
+//! Remembers everything in one directory on one machine, with sled and a spill file.
+//! Owns: opening and closing, the verbs' way to their files. Uses: model, sled. Never: shows a type of the database.
+//!
+//! The truth is a journal of entries. Verbs apply an entry in memory ([`seats`]) and put it into a [`queue`]; one thread (the
+//! [`writer`]) brings whole groups of them to the [`disk`] and tells those who wait. What is needed for a quick start is written
+//! beside the journal: keys of answered turns ([`ledger`]) and conversations ([`shelves`]). When sled refuses, the [`spill`] file
+//! takes over.
+
+mod acts;
+mod browse;
+mod catalog;
+mod disk;
+mod history;
+mod journal;
+mod lanes;
+mod ledger;
+mod opening;
+mod outbox;
+mod queue;
+mod seats;
+mod settings;
+mod shared;
+mod shelves;
+mod spill;
+mod turns;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tracing::Span;
+
+use self::shared::{Shared, blocking, durable, on_disk};
+use crate::model::entry::{Push, Settled};
+use crate::model::{
+    AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, Message, MessageId,
+    OpenId, RuleFiles, State, Time, Turn, TurnKey,
+};
+use crate::store::{
+    ActError, Acted, Claim, Error, Health, Page, Query, Revision, Store, Taken, Ticket,
+};
+
+pub use self::settings::{BeforeIo, Io, Settings};
+
+/// The store in a directory. One process at a time has it open.
+pub struct SledStore {
+    shared: Arc<Shared>,
+    /// Resolves when the writing thread has ended.
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+impl SledStore {
+    /// Opens or makes the store in this directory. Pushes that were being sent when it was last open become `unknown`.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when another process has it, [`Error::Newer`], [`Error::Unreadable`] when it is damaged,
+    /// [`Error::Unwritable`] when the disk is full or read-only.
+    pub async fn open(dir: &Path, now: Time) -> Result<Arc<Self>, Error> {
+        Self::open_with(dir, Settings::default(), now).await
+    }
+
+    /// The same with settings.
+    ///
+    /// # Errors
+    /// As [`SledStore::open`].
+    pub async fn open_with(dir: &Path, settings: Settings, now: Time) -> Result<Arc<Self>, Error> {
+        let (dir, span) = (dir.to_owned(), Span::current());
+        let opened = tokio::task::spawn_blocking(move || {
+            span.in_scope(|| opening::open(&dir, &settings, now))
+        });
+        let (writer, lock) = opened
+            .await
+            .unwrap_or_else(|error| Err(Error::Unreadable(error.to_string().into())))?;
+        let shared = Arc::clone(&writer.shared);
+        let store = Arc::new(Self {
+            shared: Arc::clone(&shared),
+            ended: Mutex::new(Some(start(writer, lock)?)),
+        });
+        for told in opening::settle_unknown(&shared, now)? {
+            durable(Some(told)).await?;
+        }
+        Ok(store)
+    }
+}
+
+fn start(writer: writer::Writer, lock: File) -> Result<oneshot::Receiver<()>, Error> {
+    let (end, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("store".to_owned())
+        .spawn(move || {
+            writer.run();
+            drop(lock);
+            // Nobody has to wait for the end.
+            let _gone = end.send(());
+        })
+        .map_err(|error| Error::Unwritable(error.to_string().into()))?;
+    Ok(ended)
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.shared.queue.stop();
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn claim_turn(
+        &self,
+        account: &AccountName,
+        follower: &OpenId,
+        key: TurnKey,
+        _now: Time,
+    ) -> Result<Claim, Error> {
+        turns::claim(&self.shared, account, follower, key).await
+    }
+
+    async fn commit_turn(
+        &self,
+        ticket: Ticket,
+        turn: Turn,
+        at: Time,
+    ) -> Result<Arc<Conversation>, Error> {
+        let (conversation, told) = turns::commit(&self.shared, ticket, turn, at)?;
+        durable(told).await?;
+        Ok(conversation)
+    }
+
+    async fn answer_late(
+        &self,
+        conversation: ConversationId,
+        turn: TurnKey,
+        push: Push,
+        at: Time,
+    ) -> Result<(), Error> {
+        turns::answer_late(&self.shared, conversation, turn, push, at).await
+    }
+
+    async fn act(
+        &self,
+        conversation: ConversationId,
+        act: Act,
+        by: &AgentName,
+        now: Time,
+        seed: TurnKey,
+    ) -> Result<Acted, ActError> {
+        acts::act(&self.shared, conversation, &act, by, now, seed).await
+    }
+
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Arc<Conversation>>, Error> {
+        self.shared.open()?;
+        let seat = self.shared.seats.of(id);
+        let known = seat.and_then(|seat| seat.live.lock().conversation.clone());
+        Ok(known.filter(|known| known.id == id))
+    }
+
+    async fn conversations(&self, query: &Query) -> Result<Page, Error> {
+        self.shared.open()?;
+        let query = query.clone();
+        blocking(&self.shared, move |shared| {
+            Ok(browse::page(&shared.seats, &query))
+        })
+        .await
+    }
+
+    async fn messages(
+        &self,
+        id: ConversationId,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Message>, Error> {
+        self.shared.open()?;
+        blocking(&self.shared, move |shared| {
+            history::messages(shared, id, before, limit)
+        })
+        .await
+    }
+
+    async fn take_push(&self, now: Time) -> Result<Option<Taken>, Error> {
+        acts::take_push(&self.shared, now).await
+    }
+
+    async fn settle_push(
+        &self,
+        conversation: ConversationId,
+        push: MessageId,
+        result: Settled,
+        now: Time,
+    ) -> Result<(), Error> {
+        acts::settle_push(&self.shared, conversation, push, result, now).await
+    }
+
+    async fn push_queued(&self) {
+        self.shared.seats.outbox.changed().await;
+    }
+
+    async fn next_push_at(&self) -> Option<Time> {
+        self.shared.seats.outbox.next_at()
+    }
+
+    async fn publish_revision(
+        &self,
+        files: RuleFiles,
+        author: &str,
+        now: Time,
+    ) -> Result<u64, Error> {
+        let author = author.to_owned();
+        on_disk(&self.shared, move |disk| {
+            catalog::publish(disk, &files, &author, now)
+        })
+        .await
+    }
+
+    async fn revisions(&self) -> Result<Vec<Revision>, Error> {
+        blocking(&self.shared, |shared| catalog::revisions(&shared.disk)).await
+    }
+
+    async fn revision_files(&self, revision: u64) -> Result<Option<RuleFiles>, Error> {
+        blocking(&self.shared, move |shared| {
+            catalog::revision_files(&shared.disk, revision)
+        })
+        .await
+    }
+
+    async fn add_token(&self, token: ApiToken) -> Result<bool, Error> {
+        on_disk(&self.shared, move |disk| catalog::add_token(disk, &token)).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<ApiToken>, Error> {
+        blocking(&self.shared, |shared| catalog::tokens(&shared.disk)).await
+    }
+
+    async fn revoke_token(&self, name: &str) -> Result<bool, Error> {
+        let name = name.to_owned();
+        on_disk(&self.shared, move |disk| catalog::revoke_token(disk, &name)).await
+    }
+
+    async fn erase(&self, account: &AccountName, follower: &OpenId) -> Result<bool, Error> {
+        acts::erase(&self.shared, account, follower).await
+    }
+
+    fn health(&self) -> Health {
+        self.shared.health.lock().clone()
+    }
+
+    fn counts(&self) -> Vec<(AccountName, State, usize)> {
+        self.shared.seats.counts()
+    }
+
+    async fn close(&self) {
+        self.shared.is_closed.store(true, Ordering::Relaxed);
+        self.shared.queue.stop();
+        let ended = self.ended.lock().take();
+        if let Some(ended) = ended {
+            // The thread ends either way.
+            let _ended = ended.await;
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Keeps every conversation in memory, found by follower or by id.
+//! Owns: the tables of seats, the counts per state, which push is next. Uses: lanes, outbox. Never: the disk.
+//!
+//! Locks are taken in this order: a seat, then a table, the counts or the outbox. A table's lock is never held while a seat
+//! is locked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ahash::RandomState;
+use hashbrown::{HashMap, HashTable};
+use parking_lot::Mutex;
+
+use crate::model::{AccountName, Conversation, ConversationId, OpenId, State};
+
+use super::lanes::Lane;
+use super::outbox::{Due, Outbox};
+
+const SHARDS: usize = 64;
+const NO_ROW: u32 = u32::MAX;
+
+/// One follower's place in memory.
+pub(super) struct Seat {
+    pub(super) account: AccountName,
+    pub(super) follower: OpenId,
+    /// Where the writer keeps it; the writer's own.
+    row: AtomicU32,
+    pub(super) live: Mutex<Live>,
+}
+
+impl Seat {
+    pub(super) fn row(&self) -> Option<u32> {
+        Some(self.row.load(Ordering::Relaxed)).filter(|row| *row != NO_ROW)
+    }
+
+    pub(super) fn set_row(&self, row: Option<u32>) {
+        self.row.store(row.unwrap_or(NO_ROW), Ordering::Relaxed);
+    }
+}
+
+/// What changes in a seat.
+#[derive(Default)]
+pub(super) struct Live {
+    /// The conversation after the newest entry, which may not be on disk yet.
+    pub(super) conversation: Option<Arc<Conversation>>,
+    /// That entry's number; 0 for none.
+    pub(super) last: u64,
+    pub(super) lane: Lane,
+    /// What the outbox knows of this conversation.
+    due: Option<Due>,
+    /// The seat was given up: look again.
+    pub(super) is_gone: bool,
+}
+
+/// All seats.
+pub(super) struct Seats {
+    hasher: RandomState,
+    followers: Vec<Mutex<HashTable<Arc<Seat>>>>,
+    ids: Vec<Mutex<HashMap<ConversationId, Arc<Seat>, RandomState>>>,
+    counts: Mutex<HashMap<(AccountName, State), usize, RandomState>>,
+    pub(super) outbox: Outbox,
+}
+
+impl Seats {
+    pub(super) fn new() -> Self {
+        let hasher = RandomState::new();
+        let ids = || Mutex::new(HashMap::with_hasher(hasher.clone()));
+        Self {
+            followers: std::iter::repeat_with(Mutex::default)
+                .take(SHARDS)
+                .collect(),
+            ids: std::iter::repeat_with(ids).take(SHARDS).collect(),
+            counts: Mutex::new(HashMap::with_hasher(hasher.clone())),
+            outbox: Outbox::default(),
+            hasher,
+        }
+    }
+
+    fn hash(&self, account: &AccountName, follower: &OpenId) -> u64 {
+        self.hasher.hash_one((account.as_str(), follower.as_str()))
+    }
+
+    fn table(&self, hash: u64) -> &Mutex<HashTable<Arc<Seat>>> {
+        shard(&self.followers, hash)
+    }
+
+    fn id_table(
+        &self,
+        id: ConversationId,
+    ) -> &Mutex<HashMap<ConversationId, Arc<Seat>, RandomState>> {
+        shard(&self.ids, self.hasher.hash_one(id))
+    }
+
+    /// A follower's seat, made if there is none.
+    pub(super) fn take(&self, account: &AccountName, follower: &OpenId) -> Arc<Seat> {
+        let hash = self.hash(account, follower);
+        let is_it = |seat: &Arc<Seat>| seat.follower == *follower && seat.account == *account;
+        let rehash = |seat: &Arc<Seat>| self.hash(&seat.account, &seat.follower);
+        let mut table = self.table(hash).lock();
+        let entry = table.entry(hash, is_it, rehash).or_insert_with(|| {
+            Arc::new(Seat {
+                account: account.clone(),
+                follower: follower.clone(),
+                row: AtomicU32::new(NO_ROW),
+                live: Mutex::default(),
+            })
+        });
+        Arc::clone(entry.get())
+    }
+
+    /// A follower's seat, if there is one.
+    pub(super) fn find(&self, account: &AccountName, follower: &OpenId) -> Option<Arc<Seat>> {
+        let hash = self.hash(account, follower);
+        let is_it = |seat: &Arc<Seat>| seat.follower == *follower && seat.account == *account;
+        self.table(hash).lock().find(hash, is_it).cloned()
+    }
+
+    /// A conversation's seat. Whoever locks it makes sure that the conversation is still there.
+    pub(super) fn of(&self, id: ConversationId) -> Option<Arc<Seat>> {
+        self.id_table(id).lock().get(&id).cloned()
+    }
+
+    /// Gives a seat up if nothing is known of its follower and nobody runs or waits there.
+    pub(super) fn vacate(&self, seat: &Arc<Seat>) {
+        {
+            let mut live = seat.live.lock();
+            if live.conversation.is_some() || seat.row().is_some() || !live.lane.is_idle() {
+                return;
+            }
+            live.is_gone = true;
+        }
+        self.forget(seat);
+    }
+
+    /// Removes a seat that was given up.
+    pub(super) fn forget(&self, seat: &Arc<Seat>) {
+        let hash = self.hash(&seat.account, &seat.follower);
+        let mut table = self.table(hash).lock();
+        if let Ok(entry) = table.find_entry(hash, |known| Arc::ptr_eq(known, seat)) {
+            entry.remove();
+        }
+    }
+
+    /// Makes a conversation what it is now, and everything that is derived from it.
+    pub(super) fn put(
+        &self,
+        seat: &Arc<Seat>,
+        live: &mut Live,
+        next: Option<Arc<Conversation>>,
+        last: u64,
+    ) {
+        let state = |conversation: &Option<Arc<Conversation>>| {
+            conversation.as_ref().map(|conversation| conversation.state)
+        };
+        let id = |conversation: &Option<Arc<Conversation>>| {
+            conversation.as_ref().map(|conversation| conversation.id)
+        };
+        let before = std::mem::replace(&mut live.conversation, next);
+        live.last = last;
+        self.count(&seat.account, state(&before), state(&live.conversation));
+        if id(&before) != id(&live.conversation) {
+            if let Some(id) = id(&before) {
+                self.id_table(id).lock().remove(&id);
+            }
+            if let Some(id) = id(&live.conversation) {
+                self.id_table(id).lock().insert(id, Arc::clone(seat));
+            }
+        }
+        let due = live.conversation.as_deref().and_then(Due::of);
+        if due != live.due {
+            self.outbox.replace(live.due, due, seat);
+            live.due = due;
+        }
+    }
+
+    fn count(&self, account: &AccountName, before: Option<State>, after: Option<State>) {
+        if before == after {
+            return;
+        }
+        let mut counts = self.counts.lock();
+        if let Some(before) = before
+            && let Some(count) = counts.get_mut(&(account.clone(), before))
+        {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(after) = after {
+            *counts.entry((account.clone(), after)).or_default() += 1;
+        }
+    }
+
+    /// How many conversations are in each state, by account and in the order of the states.
+    pub(super) fn counts(&self) -> Vec<(AccountName, State, usize)> {
+        let counts = self.counts.lock();
+        let mut list: Vec<_> = counts
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|((account, state), count)| (account.clone(), *state, *count))
+            .collect();
+        drop(counts);
+        let rank = |state: State| State::ALL.iter().position(|(known, _)| *known == state);
+        list.sort_by(|(a, x, _), (b, y, _)| a.cmp(b).then(rank(*x).cmp(&rank(*y))));
+        list
+    }
+
+    /// Shows every conversation once; ones that change meanwhile are shown before or after the change.
+    pub(super) fn each(&self, mut each: impl FnMut(&Arc<Conversation>)) {
+        let mut seats = Vec::new();
+        for table in &self.followers {
+            seats.extend(table.lock().iter().cloned());
+            for seat in seats.drain(..) {
+                if let Some(conversation) = &seat.live.lock().conversation {
+                    each(conversation);
+                }
+            }
+        }
+    }
+}
+
+fn shard<T>(shards: &[T], hash: u64) -> &T {
+    // The tables use a hash's low and top bits themselves.
+    let [_, _, byte, ..] = hash.to_be_bytes();
+    shards
+        .get(usize::from(byte) % SHARDS)
+        .expect("there are SHARDS shards")
+}
