@@ -78,6 +78,18 @@ impl Process {
         self.await_ready(started)
     }
 
+    /// What may explain a failure: whether it still runs, and the end of its log.
+    pub(crate) fn state(&mut self) -> String {
+        let status = match self.child.try_wait() {
+            Ok(None) => "it still runs".to_owned(),
+            Ok(Some(status)) => format!("it ended with {status}"),
+            Err(error) => error.to_string(),
+        };
+        let log = fs::read_to_string(&self.launch.log).unwrap_or_default();
+        let tail: Vec<&str> = log.lines().rev().take(5).collect();
+        format!("{status}; {}", tail.join("; "))
+    }
+
     /// Where it serves.
     pub(crate) fn address(&self) -> SocketAddr {
         self.launch.address

@@ -106,12 +106,7 @@ impl Subject {
         };
         let batch = self.batch(count_for(rate, time))?;
         let (server, load) = (self.process.cpu()?, cpu_of("self")?);
-        let run = drive(
-            self.process.address(),
-            self.plan.connections,
-            &batch.requests,
-            Pace::Full,
-        )?;
+        let run = self.driven(&batch, Pace::Full)?;
         let (server, load) = (self.process.cpu()? - server, cpu_of("self")? - load);
         self.judge(&batch, &run)?;
         self.rounds.push(Round {
@@ -148,16 +143,18 @@ impl Subject {
         crate::report::median(self.rounds.iter().map(|round| round.rate))
     }
 
-    fn judged(&self, batch: &Batch, pace: Pace) -> anyhow::Result<Run> {
-        let run = drive(
-            self.process.address(),
-            self.plan.connections,
-            &batch.requests,
-            pace,
-        )
-        .with_context(|| self.plan.name)?;
+    fn judged(&mut self, batch: &Batch, pace: Pace) -> anyhow::Result<Run> {
+        let run = self.driven(batch, pace)?;
         self.judge(batch, &run)?;
         Ok(run)
+    }
+
+    fn driven(&mut self, batch: &Batch, pace: Pace) -> anyhow::Result<Run> {
+        let Plan {
+            name, connections, ..
+        } = self.plan;
+        drive(self.process.address(), connections, &batch.requests, pace)
+            .with_context(|| format!("{name}: {}", self.process.state()))
     }
 
     fn judge(&self, batch: &Batch, run: &Run) -> anyhow::Result<()> {
