@@ -1,7 +1,8 @@
 //! Drives a server over HTTP/1.1 keep-alive connections from one thread and keeps every answer.
 //! Owns: the connections, when a request is sent, what it took. Uses: mio. Never: what is in a request or an answer.
 //!
-//! Answers are judged after the clock has stopped.
+//! The load never sleeps: waking a sleeping peer is dear in a virtual machine, and the server would pay for it, the more the
+//! slower it is. Answers are judged after the clock has stopped.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -37,6 +38,8 @@ impl Requests {
 pub(crate) struct Run {
     /// From the first request to the last answer.
     pub(crate) took: Duration,
+    /// How long of it nothing was there to be read: near 0, the server could have done more.
+    pub(crate) idle: Duration,
     /// How long each request took, ascending: from when it was sent, or from when it should have been sent.
     pub(crate) latencies: Vec<Duration>,
     /// Answers' bodies with the number of their request.
@@ -56,6 +59,7 @@ impl Run {
         latencies.clear();
         Self {
             took: Duration::ZERO,
+            idle: Duration::ZERO,
             latencies,
             answers,
             bytes,
@@ -114,33 +118,27 @@ pub(crate) fn drive(
     let (mut sent, start) = (0, Instant::now());
     let mut last = start;
     while run.answers.len() < requests.len() {
-        let wait = match pace {
-            Pace::Full => {
-                while let Some(at) = (sent < requests.len()).then(|| free.pop_front()).flatten() {
-                    connections[at].send(sent, requests.one(sent), Instant::now())?;
-                    sent += 1;
-                }
-                PATIENCE
+        while sent < requests.len() && !free.is_empty() {
+            let now = Instant::now();
+            let since = match pace {
+                Pace::Full => now,
+                Pace::Rate(rate) => start + Duration::from_secs_f64(sent as f64 / rate),
+            };
+            if since > now {
+                break;
             }
-            Pace::Rate(rate) => {
-                let now = Instant::now();
-                while sent < requests.len() && !free.is_empty() {
-                    let due = start + Duration::from_secs_f64(sent as f64 / rate);
-                    if due > now {
-                        break;
-                    }
-                    let at = free.pop_front().expect("one is free");
-                    connections[at].send(sent, requests.one(sent), due)?;
-                    sent += 1;
-                }
-                Duration::ZERO
-            }
-        };
-        poll.poll(&mut events, Some(wait))?;
-        if !events.is_empty() {
-            last = Instant::now();
+            let at = free.pop_front().expect("one is free");
+            connections[at].send(sent, requests.one(sent), since)?;
+            sent += 1;
         }
-        ensure!(last.elapsed() < PATIENCE, "no answer within {PATIENCE:?}");
+        let before = Instant::now();
+        poll.poll(&mut events, Some(Duration::ZERO))?;
+        if events.is_empty() {
+            run.idle += before.elapsed();
+            ensure!(last.elapsed() < PATIENCE, "no answer within {PATIENCE:?}");
+        } else {
+            last = before;
+        }
         for event in &events {
             let at = event.token().0;
             if connections[at].receive(&mut run)? {

@@ -164,12 +164,12 @@ fn measure(subjects: &mut [Subject], options: &Options) -> anyhow::Result<()> {
             subject.full_round(time)?;
             if let Some(last) = subject.rounds.last() {
                 eprintln!(
-                    "round {round}/{rounds} {:38} {:8.0}/s, server {:5.1} µs a request, busy {:3.0} %, load busy {:3.0} %",
+                    "round {round}/{rounds} {:38} {:8.0}/s, server {:5.1} µs a request, busy {:3.0} %, load idle {:3.0} %",
                     subject.plan.name,
                     last.rate,
                     last.cpu.as_secs_f64() * 1e6,
                     last.server_busy * 100.0,
-                    last.load_busy * 100.0
+                    last.load_idle * 100.0
                 );
             }
         }

@@ -129,7 +129,11 @@ impl Process {
 
     /// CPU time used so far by all its threads.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        cpu_of(&self.child.id().to_string())
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, fields) = stat.rsplit_once(')').context("no command in stat")?;
+        let used = fields.split_whitespace().skip(11).take(2);
+        let ticks: u32 = used.filter_map(|ticks| ticks.parse::<u32>().ok()).sum();
+        Ok(TICK * ticks)
     }
 }
 
@@ -152,19 +156,6 @@ impl Launch {
             .spawn()
             .with_context(|| format!("starting {}", self.program.display()))
     }
-}
-
-/// CPU time used so far by a process, `self` for this one.
-pub(crate) fn cpu_of(process: &str) -> anyhow::Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').context("no command in stat")?;
-    let ticks: u32 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|ticks| ticks.parse::<u32>().ok())
-        .sum();
-    Ok(TICK * ticks)
 }
 
 impl Drop for Process {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::bare;
 use crate::corpus::Corpus;
 use crate::load::{Pace, Requests, Run, drive};
-use crate::process::{Launch, Process, cpu_of, free_address};
+use crate::process::{Launch, Process, free_address};
 use crate::wire::{self, Mode, Text};
 
 /// Followers who write.
@@ -51,8 +51,8 @@ pub(crate) struct Round {
     pub(crate) p99: Duration,
     /// The share of the round in which the server was busy.
     pub(crate) server_busy: f64,
-    /// The share of the round in which the load was: near 1, the server could have done more.
-    pub(crate) load_busy: f64,
+    /// The share of the round in which the load had nothing to do: near 0, the server could have done more.
+    pub(crate) load_idle: f64,
 }
 
 /// A server under measurement.
@@ -105,9 +105,9 @@ impl Subject {
             None => self.send(2 * FOLLOWERS)?.rate(),
         };
         let batch = self.batch(count_for(rate, time))?;
-        let (server, load) = (self.process.cpu()?, cpu_of("self")?);
+        let before = self.process.cpu()?;
         let run = self.driven(&batch, Pace::Full)?;
-        let (server, load) = (self.process.cpu()? - server, cpu_of("self")? - load);
+        let server = self.process.cpu()? - before;
         self.judge(&batch, &run)?;
         self.rounds.push(Round {
             rate: run.rate(),
@@ -115,7 +115,7 @@ impl Subject {
             p50: run.quantile(0.5),
             p99: run.quantile(0.99),
             server_busy: server.as_secs_f64() / run.took.as_secs_f64(),
-            load_busy: load.as_secs_f64() / run.took.as_secs_f64(),
+            load_idle: run.idle.as_secs_f64() / run.took.as_secs_f64(),
         });
         Ok(())
     }
