@@ -10,23 +10,49 @@ const ZHAO: &str = "oFollowerZhao0000000000002";
 
 /// Holds an answer against what the document says of this path, method and status.
 fn check_against_document(world: &World, method: &str, path: &str, answer: &Answer) {
-    let document = world.request("GET", "/api/v1/openapi.json", &[], b"").json();
+    let document = world
+        .request("GET", "/api/v1/openapi.json", &[], b"")
+        .json();
     let status = answer.status.to_string();
     let response = &document["paths"][path][method]["responses"][&status];
-    assert!(response.is_object(), "{method} {path} does not know {status}");
+    assert!(
+        response.is_object(),
+        "{method} {path} does not know {status}"
+    );
     let kind = answer.header("content-type");
-    match response["content"].as_object().and_then(|content| content.values().next()) {
+    match response["content"]
+        .as_object()
+        .and_then(|content| content.values().next())
+    {
         Some(content) => {
             let found = differences(&document, &content["schema"], &answer.json());
-            assert!(found.is_empty(), "{method} {path} {status}: {found:#?}\n{}", answer.text());
-            assert_eq!(kind, if answer.status < 400 { "application/json" } else { "application/problem+json" });
+            assert!(
+                found.is_empty(),
+                "{method} {path} {status}: {found:#?}\n{}",
+                answer.text()
+            );
+            assert_eq!(
+                kind,
+                if answer.status < 400 {
+                    "application/json"
+                } else {
+                    "application/problem+json"
+                }
+            );
         }
         None => assert!(answer.body.is_empty(), "{method} {path} {status}"),
     }
 }
 
 /// A call that must have this status and fit the document.
-fn call(world: &World, method: &str, template: &str, path: &str, body: Option<&Value>, status: u16) -> Answer {
+fn call(
+    world: &World,
+    method: &str,
+    template: &str,
+    path: &str,
+    body: Option<&Value>,
+    status: u16,
+) -> Answer {
     let answer = world.api(&method.to_uppercase(), path, body);
     assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
     check_against_document(world, method, template, &answer);
@@ -37,9 +63,16 @@ fn is_problem(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{}", answer.text());
     assert_eq!(answer.header("content-type"), "application/problem+json");
     let problem = answer.json();
-    assert_eq!((problem["code"].as_str(), problem["status"].as_u64()), (Some(code), Some(u64::from(status))), "{problem}");
+    assert_eq!(
+        (problem["code"].as_str(), problem["status"].as_u64()),
+        (Some(code), Some(u64::from(status))),
+        "{problem}"
+    );
     for name in ["type", "title", "detail"] {
-        assert!(problem[name].as_str().is_some_and(|text| !text.is_empty()), "{name}: {problem}");
+        assert!(
+            problem[name].as_str().is_some_and(|text| !text.is_empty()),
+            "{name}: {problem}"
+        );
     }
 }
 
@@ -52,40 +85,158 @@ fn a_person_answers_what_no_rule_covers() {
     let world = World::start();
     let answer = world.says("shop", LI, "我的快递坏了");
     assert!(crate::support::unseal(&answer).contains("同事"));
-    let listed = call(&world, "get", "/conversations", "/conversations?state=waiting", None, 200).json();
+    let listed = call(
+        &world,
+        "get",
+        "/conversations",
+        "/conversations?state=waiting",
+        None,
+        200,
+    )
+    .json();
     let conversation = &listed["conversations"][0];
-    assert_eq!((conversation["account"].as_str(), conversation["follower"].as_str()), (Some("shop"), Some(LI)));
-    assert_eq!((conversation["reason"].as_str(), conversation["unread"].as_u64(), &listed["next"]), (Some("unmatched"), Some(1), &Value::Null));
+    assert_eq!(
+        (
+            conversation["account"].as_str(),
+            conversation["follower"].as_str()
+        ),
+        (Some("shop"), Some(LI))
+    );
+    assert_eq!(
+        (
+            conversation["reason"].as_str(),
+            conversation["unread"].as_u64(),
+            &listed["next"]
+        ),
+        (Some("unmatched"), Some(1), &Value::Null)
+    );
     assert_eq!(conversation["quota_left"], 5);
     let path = format!("/conversations/{}", id(conversation));
     let verb = |name: &str| format!("{path}/{name}");
 
     let shown = call(&world, "get", "/conversations/{id}", &path, None, 200).json();
-    let words: Vec<_> = shown["messages"].as_array().unwrap().iter().map(|message| message["by"].as_str().unwrap()).collect();
+    let words: Vec<_> = shown["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["by"].as_str().unwrap())
+        .collect();
     assert_eq!(words, ["follower", "ack"]);
-    let claimed = call(&world, "post", "/conversations/{id}/claim", &verb("claim"), None, 200).json();
-    assert_eq!((claimed["state"].as_str(), claimed["owner"].as_str()), (Some("assigned"), Some("token:env")));
-    call(&world, "post", "/conversations/{id}/notes", &verb("notes"), Some(&json!({"text": "老客户"})), 200);
-    let released = call(&world, "post", "/conversations/{id}/release", &verb("release"), None, 200).json();
-    assert_eq!((released["state"].as_str(), &released["owner"]), (Some("waiting"), &Value::Null));
+    let claimed = call(
+        &world,
+        "post",
+        "/conversations/{id}/claim",
+        &verb("claim"),
+        None,
+        200,
+    )
+    .json();
+    assert_eq!(
+        (claimed["state"].as_str(), claimed["owner"].as_str()),
+        (Some("assigned"), Some("token:env"))
+    );
+    call(
+        &world,
+        "post",
+        "/conversations/{id}/notes",
+        &verb("notes"),
+        Some(&json!({"text": "老客户"})),
+        200,
+    );
+    let released = call(
+        &world,
+        "post",
+        "/conversations/{id}/release",
+        &verb("release"),
+        None,
+        200,
+    )
+    .json();
+    assert_eq!(
+        (released["state"].as_str(), &released["owner"]),
+        (Some("waiting"), &Value::Null)
+    );
 
     let reply = json!({"text": "马上给您补发", "idempotency_key": "k1"});
-    let first = call(&world, "post", "/conversations/{id}/replies", &verb("replies"), Some(&reply), 201).json();
-    assert_eq!((first["message"]["by"].as_str(), first["message"]["agent"].as_str()), (Some("agent"), Some("token:env")));
-    assert_eq!(first["message"]["delivery"], "held", "an account without a secret cannot push");
+    let first = call(
+        &world,
+        "post",
+        "/conversations/{id}/replies",
+        &verb("replies"),
+        Some(&reply),
+        201,
+    )
+    .json();
+    assert_eq!(
+        (
+            first["message"]["by"].as_str(),
+            first["message"]["agent"].as_str()
+        ),
+        (Some("agent"), Some("token:env"))
+    );
+    assert_eq!(
+        first["message"]["delivery"], "held",
+        "an account without a secret cannot push"
+    );
     assert_eq!(first["message"]["error"]["code"], 48001);
-    let again = call(&world, "post", "/conversations/{id}/replies", &verb("replies"), Some(&reply), 201).json();
+    let again = call(
+        &world,
+        "post",
+        "/conversations/{id}/replies",
+        &verb("replies"),
+        Some(&reply),
+        201,
+    )
+    .json();
     assert_eq!(first, again);
 
     let given = world.says("shop", LI, "在吗");
     assert!(crate::support::unseal(&given).contains("马上给您补发"));
-    let closed = call(&world, "post", "/conversations/{id}/close", &verb("close"), Some(&json!({"outcome": "solved"})), 200).json();
-    assert_eq!((closed["state"].as_str(), closed["outcome"].as_str()), (Some("closed"), Some("solved")));
+    let closed = call(
+        &world,
+        "post",
+        "/conversations/{id}/close",
+        &verb("close"),
+        Some(&json!({"outcome": "solved"})),
+        200,
+    )
+    .json();
+    assert_eq!(
+        (closed["state"].as_str(), closed["outcome"].as_str()),
+        (Some("closed"), Some("solved"))
+    );
     let shown = call(&world, "get", "/conversations/{id}", &path, None, 200).json();
-    let kinds: Vec<_> = shown["messages"].as_array().unwrap().iter().map(|message| (message["by"].as_str().unwrap(), message["kind"].as_str().unwrap())).collect();
-    assert_eq!(kinds, [("follower", "text"), ("ack", "text"), ("agent", "note"), ("agent", "text"), ("follower", "text")]);
+    let kinds: Vec<_> = shown["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| {
+            (
+                message["by"].as_str().unwrap(),
+                message["kind"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            ("follower", "text"),
+            ("ack", "text"),
+            ("agent", "note"),
+            ("agent", "text"),
+            ("follower", "text")
+        ]
+    );
     let before = shown["messages"][2]["id"].as_str().unwrap();
-    let earlier = call(&world, "get", "/conversations/{id}", &format!("{path}?before={before}"), None, 200).json();
+    let earlier = call(
+        &world,
+        "get",
+        "/conversations/{id}",
+        &format!("{path}?before={before}"),
+        None,
+        200,
+    )
+    .json();
     assert_eq!(earlier["messages"].as_array().unwrap().len(), 2);
 }
 
@@ -94,25 +245,46 @@ fn the_loser_of_a_race_is_told_who_won() {
     let world = World::start();
     world.says("plain", LI, "有人吗");
     let tokens = ["mei", "jun"].map(|name| {
-        let made = call(&world, "post", "/tokens", "/tokens", Some(&json!({"name": name, "role": "agent"})), 201).json();
+        let made = call(
+            &world,
+            "post",
+            "/tokens",
+            "/tokens",
+            Some(&json!({"name": name, "role": "agent"})),
+            201,
+        )
+        .json();
         made["secret"].as_str().unwrap().to_owned()
     });
     let path = format!("/conversations/{}", id(&world.conversation(LI)));
     let claim = format!("{path}/claim");
     let answers: Vec<Answer> = std::thread::scope(|scope| {
-        let claims = tokens.each_ref().map(|token| scope.spawn(|| world.api_as(token, "POST", &claim, None)));
-        claims.into_iter().map(|claim| claim.join().unwrap()).collect()
+        let claims = tokens
+            .each_ref()
+            .map(|token| scope.spawn(|| world.api_as(token, "POST", &claim, None)));
+        claims
+            .into_iter()
+            .map(|claim| claim.join().unwrap())
+            .collect()
     });
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409]);
-    let winner = answers.iter().find(|answer| answer.status == 200).unwrap().json();
+    let winner = answers
+        .iter()
+        .find(|answer| answer.status == 200)
+        .unwrap()
+        .json();
     let loser = answers.iter().find(|answer| answer.status == 409).unwrap();
     is_problem(loser, 409, "owned");
     check_against_document(&world, "post", "/conversations/{id}/claim", loser);
     assert_eq!(loser.json()["owner"], winner["owner"]);
     for verb in ["release", "replies"] {
-        let answer = world.api("POST", &format!("{path}/{verb}"), Some(&json!({"text": "我来"})));
+        let answer = world.api(
+            "POST",
+            &format!("{path}/{verb}"),
+            Some(&json!({"text": "我来"})),
+        );
         is_problem(&answer, 409, "owned");
     }
 }
@@ -126,13 +298,27 @@ fn an_answer_to_what_is_no_longer_the_last_word_is_refused_with_what_arrived() {
     let seen = world.api("GET", &path, None).json()["messages"][0]["id"].clone();
     world.says("plain", LI, "第二句");
     let reply = json!({"text": "好的", "last_seen": seen});
-    let answer = call(&world, "post", "/conversations/{id}/replies", &format!("{path}/replies"), Some(&reply), 409);
+    let answer = call(
+        &world,
+        "post",
+        "/conversations/{id}/replies",
+        &format!("{path}/replies"),
+        Some(&reply),
+        409,
+    );
     is_problem(&answer, 409, "arrived");
     let problem = answer.json();
     assert_eq!(problem["arrived"].as_array().unwrap().len(), 1);
     assert_eq!(problem["arrived"][0]["text"], "第二句");
     let reply = json!({"text": "好的", "last_seen": problem["arrived"][0]["id"]});
-    call(&world, "post", "/conversations/{id}/replies", &format!("{path}/replies"), Some(&reply), 201);
+    call(
+        &world,
+        "post",
+        "/conversations/{id}/replies",
+        &format!("{path}/replies"),
+        Some(&reply),
+        201,
+    );
 }
 
 #[test]
@@ -149,28 +335,86 @@ fn bad_calls_are_problems_with_one_code_each() {
     ] {
         is_problem(&world.api("GET", target, None), 400, code);
     }
-    for target in ["/conversations/x", "/conversations/018f2f7e-0000-7000-8000-000000000000", "/nothing", ""] {
+    for target in [
+        "/conversations/x",
+        "/conversations/018f2f7e-0000-7000-8000-000000000000",
+        "/nothing",
+        "",
+    ] {
         is_problem(&world.api("GET", target, None), 404, "not-found");
     }
     is_problem(&world.request("GET", "/", &[], b""), 404, "not-found");
-    for (method, target, allowed) in [("PUT", "/conversations", "GET"), ("GET", "/tokens/x", "DELETE"), ("POST", "/openapi.json", "GET"), ("GET", &format!("{path}/claim"), "POST")] {
+    for (method, target, allowed) in [
+        ("PUT", "/conversations", "GET"),
+        ("GET", "/tokens/x", "DELETE"),
+        ("POST", "/openapi.json", "GET"),
+        ("GET", &format!("{path}/claim"), "POST"),
+    ] {
         let answer = world.api(method, target, None);
         is_problem(&answer, 405, "method-not-allowed");
         assert_eq!(answer.header("allow"), allowed, "{method} {target}");
     }
     let replies = format!("{path}/replies");
-    let reply = |body: &str| world.request("POST", &format!("/api/v1{replies}"), &[("authorization", &format!("Bearer {TOKEN}"))], body.as_bytes());
-    for body in ["", "{", "[]", "{}", r#"{"text":1}"#, r#"{"text":"x","last_seen":"y"}"#, r#"{"text":"x","idempotency_key":""}"#] {
+    let reply = |body: &str| {
+        world.request(
+            "POST",
+            &format!("/api/v1{replies}"),
+            &[("authorization", &format!("Bearer {TOKEN}"))],
+            body.as_bytes(),
+        )
+    };
+    for body in [
+        "",
+        "{",
+        "[]",
+        "{}",
+        r#"{"text":1}"#,
+        r#"{"text":"x","last_seen":"y"}"#,
+        r#"{"text":"x","idempotency_key":""}"#,
+    ] {
         is_problem(&reply(body), 400, "bad-request");
     }
     is_problem(&reply(r#"{"text":"  "}"#), 422, "empty");
-    let long = call(&world, "post", "/conversations/{id}/replies", &replies, Some(&json!({"text": "好".repeat(683)})), 422);
+    let long = call(
+        &world,
+        "post",
+        "/conversations/{id}/replies",
+        &replies,
+        Some(&json!({"text": "好".repeat(683)})),
+        422,
+    );
     is_problem(&long, 422, "too-long");
-    assert_eq!((&long.json()["bytes"], &long.json()["limit"]), (&json!(2049), &json!(2047)));
-    is_problem(&reply(&format!("{{\"text\":\"{}\"}}", "x".repeat(70_000))), 413, "too-large");
+    assert_eq!(
+        (&long.json()["bytes"], &long.json()["limit"]),
+        (&json!(2049), &json!(2047))
+    );
+    is_problem(
+        &reply(&format!("{{\"text\":\"{}\"}}", "x".repeat(70_000))),
+        413,
+        "too-large",
+    );
     is_problem(&reply(&"x".repeat(12_000_000)), 413, "too-large");
-    is_problem(&world.api("POST", &format!("{path}/close"), Some(&json!({"outcome": "won"}))), 400, "bad-request");
-    is_problem(&world.api("POST", &format!("{path}/release"), None), 409, "unowned");
+    is_problem(
+        &world.api(
+            "POST",
+            &format!("{path}/close"),
+            Some(&json!({"outcome": "won"})),
+        ),
+        400,
+        "bad-request",
+    );
+    let closed = json!({"outcome": "spam"});
+    assert_eq!(
+        world
+            .api("POST", &format!("{path}/close"), Some(&closed))
+            .status,
+        200
+    );
+    is_problem(
+        &world.api("POST", &format!("{path}/release"), None),
+        409,
+        "unowned",
+    );
 }
 
 #[test]
@@ -184,10 +428,22 @@ fn pages_follow_each_other_without_gaps() {
     let mut seen = Vec::new();
     let mut next = String::new();
     loop {
-        let page = call(&world, "get", "/conversations", &format!("/conversations?account=plain&limit=3&cursor={next}"), None, 200).json();
+        let page = call(
+            &world,
+            "get",
+            "/conversations",
+            &format!("/conversations?account=plain&limit=3&cursor={next}"),
+            None,
+            200,
+        )
+        .json();
         let conversations = page["conversations"].as_array().unwrap();
         assert!(conversations.len() <= 3 && !conversations.is_empty());
-        seen.extend(conversations.iter().map(|conversation| conversation["follower"].as_str().unwrap().to_owned()));
+        seen.extend(
+            conversations
+                .iter()
+                .map(|conversation| conversation["follower"].as_str().unwrap().to_owned()),
+        );
         match page["next"].as_str() {
             Some(cursor) => next = cursor.to_owned(),
             None => break,
@@ -195,7 +451,14 @@ fn pages_follow_each_other_without_gaps() {
     }
     followers.reverse();
     assert_eq!(seen, followers, "newest first");
-    let count = |query: &str| world.api("GET", &format!("/conversations?{query}"), None).json()["conversations"].as_array().unwrap().len();
+    let count = |query: &str| {
+        world
+            .api("GET", &format!("/conversations?{query}"), None)
+            .json()["conversations"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
     assert_eq!(count("limit=9999"), 8);
     assert_eq!(count("state=waiting,assigned"), 8);
     assert_eq!(count("state=closed"), 0);
@@ -208,33 +471,96 @@ fn tokens_open_what_their_role_and_accounts_allow_and_no_more() {
     world.says("plain", LI, "有人吗");
     world.says("both", ZHAO, "有人吗");
     let make = |name: &str, role: &str, accounts: &[&str]| {
-        let made = call(&world, "post", "/tokens", "/tokens", Some(&json!({"name": name, "role": role, "accounts": accounts})), 201);
+        let made = call(
+            &world,
+            "post",
+            "/tokens",
+            "/tokens",
+            Some(&json!({"name": name, "role": role, "accounts": accounts})),
+            201,
+        );
         made.json()["secret"].as_str().unwrap().to_owned()
     };
-    let (viewer, agent) = (make("screen", "viewer", &[]), make("mei", "agent", &["plain"]));
+    let (viewer, agent) = (
+        make("screen", "viewer", &[]),
+        make("mei", "agent", &["plain"]),
+    );
     let path = |follower| format!("/conversations/{}", id(&world.conversation(follower)));
     let (li, zhao) = (path(LI), path(ZHAO));
 
     assert_eq!(world.api_as(&viewer, "GET", &li, None).status, 200);
     let refused = world.api_as(&viewer, "POST", &format!("{li}/claim"), None);
     is_problem(&refused, 403, "forbidden");
-    is_problem(&world.api_as(&viewer, "GET", "/tokens", None), 403, "forbidden");
+    is_problem(
+        &world.api_as(&viewer, "GET", "/tokens", None),
+        403,
+        "forbidden",
+    );
 
     let listed = world.api_as(&agent, "GET", "/conversations", None).json();
     assert_eq!(listed["conversations"].as_array().unwrap().len(), 1);
-    assert_eq!(world.api_as(&agent, "POST", &format!("{li}/claim"), None).json()["owner"], "token:mei");
+    assert_eq!(
+        world
+            .api_as(&agent, "POST", &format!("{li}/claim"), None)
+            .json()["owner"],
+        "token:mei"
+    );
     is_problem(&world.api_as(&agent, "GET", &zhao, None), 404, "not-found");
-    is_problem(&world.api_as(&agent, "POST", &format!("{zhao}/claim"), None), 404, "not-found");
-    is_problem(&world.api_as(&agent, "GET", "/conversations?account=both", None), 403, "forbidden");
+    is_problem(
+        &world.api_as(&agent, "POST", &format!("{zhao}/claim"), None),
+        404,
+        "not-found",
+    );
+    is_problem(
+        &world.api_as(&agent, "GET", "/conversations?account=both", None),
+        403,
+        "forbidden",
+    );
 
-    is_problem(&world.api("POST", "/tokens", Some(&json!({"name": "mei", "role": "agent"}))), 409, "taken");
-    is_problem(&world.api("POST", "/tokens", Some(&json!({"name": "cli", "role": "agent"}))), 409, "taken");
-    is_problem(&world.api("POST", "/tokens", Some(&json!({"name": "x", "role": "agent", "accounts": ["nobody"]}))), 400, "bad-request");
-    is_problem(&world.api("POST", "/tokens", Some(&json!({"name": "a b", "role": "agent"}))), 400, "bad-request");
+    is_problem(
+        &world.api(
+            "POST",
+            "/tokens",
+            Some(&json!({"name": "mei", "role": "agent"})),
+        ),
+        409,
+        "taken",
+    );
+    is_problem(
+        &world.api(
+            "POST",
+            "/tokens",
+            Some(&json!({"name": "cli", "role": "agent"})),
+        ),
+        409,
+        "taken",
+    );
+    is_problem(
+        &world.api(
+            "POST",
+            "/tokens",
+            Some(&json!({"name": "x", "role": "agent", "accounts": ["nobody"]})),
+        ),
+        400,
+        "bad-request",
+    );
+    is_problem(
+        &world.api(
+            "POST",
+            "/tokens",
+            Some(&json!({"name": "a b", "role": "agent"})),
+        ),
+        400,
+        "bad-request",
+    );
     let tokens = call(&world, "get", "/tokens", "/tokens", None, 200);
     assert!(!tokens.text().contains(&agent) && tokens.text().contains("\"mei\""));
     call(&world, "delete", "/tokens/{name}", "/tokens/mei", None, 204);
-    is_problem(&world.api_as(&agent, "GET", "/conversations", None), 401, "unauthorized");
+    is_problem(
+        &world.api_as(&agent, "GET", "/conversations", None),
+        401,
+        "unauthorized",
+    );
     call(&world, "delete", "/tokens/{name}", "/tokens/mei", None, 404);
 }
 
@@ -242,16 +568,42 @@ fn tokens_open_what_their_role_and_accounts_allow_and_no_more() {
 fn without_a_good_token_there_is_only_the_door() {
     let world = World::start();
     let target = "/api/v1/conversations";
-    for header in [None, Some("Bearer "), Some("Bearer wrong"), Some("Basic dTpw"), Some(TOKEN)] {
-        let headers: Vec<(&str, &str)> = header.iter().map(|value| ("authorization", *value)).collect();
+    for header in [
+        None,
+        Some("Bearer "),
+        Some("Bearer wrong"),
+        Some("Basic dTpw"),
+        Some(TOKEN),
+    ] {
+        let headers: Vec<(&str, &str)> = header
+            .iter()
+            .map(|value| ("authorization", *value))
+            .collect();
         let answer = world.request("GET", target, &headers, b"");
         is_problem(&answer, 401, "unauthorized");
         assert!(answer.header("www-authenticate").starts_with("Bearer"));
         check_against_document(&world, "get", "/conversations", &answer);
     }
-    assert_eq!(world.request("GET", &format!("{target}?token={TOKEN}"), &[("cookie", &format!("token={TOKEN}"))], b"").status, 401);
+    assert_eq!(
+        world
+            .request(
+                "GET",
+                &format!("{target}?token={TOKEN}"),
+                &[("cookie", &format!("token={TOKEN}"))],
+                b""
+            )
+            .status,
+        401
+    );
     let answer = world.api("GET", "/conversations", None);
-    for (name, value) in [("x-content-type-options", "nosniff"), ("cache-control", "no-store"), ("content-security-policy", "default-src 'none'; frame-ancestors 'none'")] {
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+        (
+            "content-security-policy",
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+    ] {
         assert_eq!(answer.header(name), value);
     }
 }
@@ -261,43 +613,107 @@ fn the_command_lines_token_works_from_this_machine_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let world = World::start();
     let file = world.data().join("cli.token");
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let token = std::fs::read_to_string(&file).unwrap();
     assert_eq!(world.api_as(&token, "GET", "/tokens", None).status, 200);
-    let headers = [("authorization", format!("Bearer {token}")), ("x-forwarded-for", "127.0.0.1".to_owned())];
-    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
-    assert_eq!(world.request("GET", "/api/v1/tokens", &headers, b"").status, 401, "behind a proxy it is worth nothing");
+    let headers = [
+        ("authorization", format!("Bearer {token}")),
+        ("x-forwarded-for", "127.0.0.1".to_owned()),
+    ];
+    let headers = headers
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(
+        world.request("GET", "/api/v1/tokens", &headers, b"").status,
+        401,
+        "behind a proxy it is worth nothing"
+    );
     let world = world.kill().start();
-    assert_eq!(world.api_as(&token, "GET", "/tokens", None).status, 401, "each start has its own");
+    assert_eq!(
+        world.api_as(&token, "GET", "/tokens", None).status,
+        401,
+        "each start has its own"
+    );
 }
 
 #[test]
 fn tokens_are_made_listed_and_revoked_from_the_command_line() {
     let world = World::start();
-    let out = world.run(&["token", "add", "desk", "--role", "viewer", "--account", "shop", "--account", "plain"]);
+    let out = world.run(&[
+        "token",
+        "add",
+        "desk",
+        "--role",
+        "viewer",
+        "--account",
+        "shop",
+        "--account",
+        "plain",
+    ]);
     assert!(out.status.success(), "{out:?}");
     let token = String::from_utf8(out.stdout).unwrap();
-    assert_eq!(world.api_as(token.trim(), "GET", "/conversations", None).status, 200);
+    assert_eq!(
+        world
+            .api_as(token.trim(), "GET", "/conversations", None)
+            .status,
+        200
+    );
     let listed = String::from_utf8(world.run(&["token", "list"]).stdout).unwrap();
     assert!(listed.starts_with("desk\tviewer\tshop,plain\t"), "{listed}");
     let out = world.run(&["token", "add", "desk"]);
     assert_eq!(out.status.code(), Some(2));
-    assert!(String::from_utf8(out.stderr).unwrap().contains("409 名字已被使用"));
+    assert!(
+        String::from_utf8(out.stderr)
+            .unwrap()
+            .contains("409 名字已被使用")
+    );
     assert!(world.run(&["token", "revoke", "desk"]).status.success());
-    assert_eq!(world.api_as(token.trim(), "GET", "/conversations", None).status, 401);
+    assert_eq!(
+        world
+            .api_as(token.trim(), "GET", "/conversations", None)
+            .status,
+        401
+    );
     let stopped = world.kill();
-    assert_eq!(stopped.run(&["token", "list"]).status.code(), Some(2), "nobody answers");
+    assert_eq!(
+        stopped.run(&["token", "list"]).status.code(),
+        Some(2),
+        "nobody answers"
+    );
 }
 
 #[test]
 fn health_and_metrics_tell_strangers_little() {
     let world = World::start();
     let stranger = [("x-forwarded-for", "203.0.113.9")];
-    assert_eq!(world.request("GET", "/healthz", &stranger, b"").text(), "ok\n");
-    assert_eq!(world.request("GET", "/readyz", &stranger, b"").json(), json!({"status": "ready"}));
-    is_problem(&world.request("GET", "/metrics", &stranger, b""), 401, "unauthorized");
+    assert_eq!(
+        world.request("GET", "/healthz", &stranger, b"").text(),
+        "ok\n"
+    );
+    assert_eq!(
+        world.request("GET", "/readyz", &stranger, b"").json(),
+        json!({"status": "ready"})
+    );
+    is_problem(
+        &world.request("GET", "/metrics", &stranger, b""),
+        401,
+        "unauthorized",
+    );
     let bearer = format!("Bearer {TOKEN}");
-    assert_eq!(world.request("GET", "/metrics", &[stranger[0], ("authorization", &bearer)], b"").status, 200);
+    assert_eq!(
+        world
+            .request(
+                "GET",
+                "/metrics",
+                &[stranger[0], ("authorization", &bearer)],
+                b""
+            )
+            .status,
+        200
+    );
     world.says("plain", LI, "几点开门");
     world.says("plain", LI, "有人吗");
     let metrics = world.request("GET", "/metrics", &[], b"");
@@ -321,27 +737,55 @@ fn health_and_metrics_tell_strangers_little() {
 fn a_broken_rules_directory_leaves_the_last_good_set_running() {
     let world = World::start();
     let stopped = world.kill();
-    std::fs::write(stopped.path().join("rules/10-basics.toml"), "[[rule]]\nid = \"x\"\nanny = [\"y\"]\nreply = \"z\"\n").unwrap();
+    std::fs::write(
+        stopped.path().join("rules/10-basics.toml"),
+        "[[rule]]\nid = \"x\"\nanny = [\"y\"]\nreply = \"z\"\n",
+    )
+    .unwrap();
     let world = stopped.start();
-    world.log.wait(|line| line.contains("the last good revision runs"));
+    world
+        .log
+        .wait(|line| line.contains("the last good revision runs"));
     world.log.wait(|line| line.contains("10-basics.toml:3"));
     assert!(world.says("plain", LI, "几点开门").text().contains("10:00"));
     let ready = world.request("GET", "/readyz", &[], b"");
-    assert_eq!((ready.status, ready.json()["status"].as_str()), (200, Some("degraded")));
-    assert!(ready.json()["reasons"][0].as_str().unwrap().contains("revision 1 runs"));
+    assert_eq!(
+        (ready.status, ready.json()["status"].as_str()),
+        (200, Some("degraded"))
+    );
+    assert!(
+        ready.json()["reasons"][0]
+            .as_str()
+            .unwrap()
+            .contains("revision 1 runs")
+    );
 }
 
 #[test]
 fn every_path_of_the_document_needs_a_token_and_every_route_is_in_it() {
     let world = Setup::default().start();
-    let document = world.request("GET", "/api/v1/openapi.json", &[], b"").json();
-    assert_eq!(document["openapi"].as_str().unwrap().split('.').next(), Some("3"));
+    let document = world
+        .request("GET", "/api/v1/openapi.json", &[], b"")
+        .json();
+    assert_eq!(
+        document["openapi"].as_str().unwrap().split('.').next(),
+        Some("3")
+    );
     assert_eq!(document["servers"][0]["url"], "/api/v1");
     let mut operations = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, _) in methods.as_object().unwrap() {
-            let target = format!("/api/v1{}", path.replace("{id}", "x").replace("{name}", "x"));
-            assert_eq!(world.request(&method.to_uppercase(), &target, &[], b"").status, 401, "{method} {path}");
+            let target = format!(
+                "/api/v1{}",
+                path.replace("{id}", "x").replace("{name}", "x")
+            );
+            assert_eq!(
+                world
+                    .request(&method.to_uppercase(), &target, &[], b"")
+                    .status,
+                401,
+                "{method} {path}"
+            );
             operations += 1;
         }
     }

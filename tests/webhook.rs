@@ -6,16 +6,29 @@ const FOLLOWER: &str = "orsRcgT0iw2kOI8rlnJACDdyB7vN";
 
 fn nothing_is_stored(world: &World) {
     let listed = world.api("GET", "/conversations", None).json();
-    assert_eq!(listed["conversations"].as_array().unwrap().len(), 0, "{listed}");
+    assert_eq!(
+        listed["conversations"].as_array().unwrap().len(),
+        0,
+        "{listed}"
+    );
 }
 
 /// Sends a body with this query and compares status, log line and silence.
 fn refused(world: &World, account: &str, query: &str, body: &[u8], status: u16, step: &str) {
     let answer = world.request("POST", &format!("/wx/{account}?{query}"), &[], body);
     assert_eq!((answer.status, answer.text()), (status, ""), "{step}");
-    let line = world.log.wait(|line| line.contains("callback refused") && line.contains(&format!("\"step\":\"{step}\"")));
-    assert!(line.contains(&format!("\"account\":\"{account}\"")) && line.contains("\"remote\":\"127.0.0.1\""), "{line}");
-    assert!(!line.contains("signature=") && !line.contains("Tok3n"), "{line}");
+    let line = world.log.wait(|line| {
+        line.contains("callback refused") && line.contains(&format!("\"step\":\"{step}\""))
+    });
+    assert!(
+        line.contains(&format!("\"account\":\"{account}\""))
+            && line.contains("\"remote\":\"127.0.0.1\""),
+        "{line}"
+    );
+    assert!(
+        !line.contains("signature=") && !line.contains("Tok3n"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -23,11 +36,21 @@ fn wrong_method_and_unknown_account_come_before_everything_else() {
     let world = World::start();
     for method in ["PUT", "DELETE", "PATCH", "HEAD"] {
         let answer = world.request(method, "/wx/shop", &[], b"");
-        assert_eq!((answer.status, answer.header("allow")), (405, "GET, POST"), "{method}");
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (405, "GET, POST"),
+            "{method}"
+        );
     }
     assert_eq!(world.request("PUT", "/wx/nobody", &[], b"").status, 405);
     for path in ["/wx/nobody", "/wx/Shop", "/wx/%73hop2", "/wx/"] {
-        assert_eq!(world.request("POST", path, &[], &vec![b'x'; 2 << 20]).status, 404, "{path}");
+        assert_eq!(
+            world
+                .request("POST", path, &[], &vec![b'x'; 2 << 20])
+                .status,
+            404,
+            "{path}"
+        );
         assert_eq!(world.request("GET", path, &[], b"").status, 404, "{path}");
     }
 }
@@ -38,13 +61,19 @@ fn what_cannot_be_read_is_400() {
     let good = text_message(FOLLOWER, "你好");
     let signed = Signed::now("plain", None);
     let query = signed.query();
-    for (query, step) in [(String::new(), "missing"), (format!("{query}&nonce=1"), "repeated")] {
+    for (query, step) in [
+        (String::new(), "missing"),
+        (format!("{query}&nonce=1"), "repeated"),
+    ] {
         let answer = world.request("POST", &format!("/wx/plain?{query}"), &[], good.as_bytes());
         assert_eq!(answer.status, 400, "{step}");
     }
     let without = |element: &str| {
         let (head, rest) = good.split_once(&format!("<{element}>")).unwrap();
-        format!("{head}{}", rest.split_once(&format!("</{element}>")).unwrap().1)
+        format!(
+            "{head}{}",
+            rest.split_once(&format!("</{element}>")).unwrap().1
+        )
     };
     let bomb = format!(
         "<!DOCTYPE xml [<!ENTITY a \"ha\"><!ENTITY b \"{}\">]>{}",
@@ -54,16 +83,25 @@ fn what_cannot_be_read_is_400() {
     for (body, name) in [
         (good[..good.len() / 2].to_owned(), "truncated"),
         (String::new(), "empty"),
-        (r#"{"ToUserName":"a","FromUserName":"b","MsgType":"text"}"#.to_owned(), "json"),
+        (
+            r#"{"ToUserName":"a","FromUserName":"b","MsgType":"text"}"#.to_owned(),
+            "json",
+        ),
         (bomb, "bomb"),
         (good.replace("你好", "]]>&unknown;<![CDATA["), "entity"),
-        (good.replace("你好", "]]>&#0;<![CDATA["), "forbidden reference"),
+        (
+            good.replace("你好", "]]>&#0;<![CDATA["),
+            "forbidden reference",
+        ),
         (good.replace("你好", "a\0b"), "NUL"),
         (without("ToUserName"), "ToUserName"),
         (without("FromUserName"), "FromUserName"),
         (without("MsgType"), "MsgType"),
         (good.replace("[text]", "[event]"), "Event"),
-        (format!("<xml>{}{}</xml>", "<a>".repeat(2000), "</a>".repeat(2000)), "deep"),
+        (
+            format!("<xml>{}{}</xml>", "<a>".repeat(2000), "</a>".repeat(2000)),
+            "deep",
+        ),
     ] {
         let answer = world.request("POST", &format!("/wx/plain?{query}"), &[], body.as_bytes());
         assert_eq!((answer.status, answer.text()), (400, ""), "{name}");
@@ -79,38 +117,99 @@ fn what_is_not_wechats_is_403() {
     let world = World::start();
     let good = text_message(FOLLOWER, "你好");
     let plain = Signed::now("plain", None);
-    let forged = Signed { signature: "0".repeat(40), ..plain.clone() };
-    refused(&world, "plain", &forged.query(), good.as_bytes(), 403, "signature");
+    let forged = Signed {
+        signature: "0".repeat(40),
+        ..plain.clone()
+    };
+    refused(
+        &world,
+        "plain",
+        &forged.query(),
+        good.as_bytes(),
+        403,
+        "signature",
+    );
     let hour = 3600;
     let now = wxreply::server::now().seconds();
     for at in [now - hour, now + hour] {
-        refused(&world, "plain", &Signed::at("plain", at, None).query(), good.as_bytes(), 403, "stale");
+        refused(
+            &world,
+            "plain",
+            &Signed::at("plain", at, None).query(),
+            good.as_bytes(),
+            403,
+            "stale",
+        );
     }
     let encrypt = seal(&good);
     let aes = Signed::now("plain", Some(&encrypt));
-    refused(&world, "plain", &aes.query(), envelope(&encrypt).as_bytes(), 403, "aes_in_plain_mode");
+    refused(
+        &world,
+        "plain",
+        &aes.query(),
+        envelope(&encrypt).as_bytes(),
+        403,
+        "aes_in_plain_mode",
+    );
     let secure = Signed::now("shop", Some(&encrypt));
-    refused(&world, "shop", &Signed::now("shop", None).query(), good.as_bytes(), 403, "downgrade");
-    let forged = Signed { msg_signature: Some("0".repeat(40)), ..secure.clone() };
-    refused(&world, "shop", &forged.query(), envelope(&encrypt).as_bytes(), 403, "msg_signature");
-    for (encrypt, name) in [("!!!!".to_owned(), "base64"), (encrypt[..encrypt.len() - 8].to_owned(), "length"), ("A".repeat(128), "padding")] {
+    refused(
+        &world,
+        "shop",
+        &Signed::now("shop", None).query(),
+        good.as_bytes(),
+        403,
+        "downgrade",
+    );
+    let forged = Signed {
+        msg_signature: Some("0".repeat(40)),
+        ..secure.clone()
+    };
+    refused(
+        &world,
+        "shop",
+        &forged.query(),
+        envelope(&encrypt).as_bytes(),
+        403,
+        "msg_signature",
+    );
+    for (encrypt, name) in [
+        ("!!!!".to_owned(), "base64"),
+        (encrypt[..encrypt.len() - 8].to_owned(), "length"),
+        ("A".repeat(128), "padding"),
+    ] {
         let query = Signed::now("shop", Some(&encrypt)).query();
-        let answer = world.request("POST", &format!("/wx/shop?{query}"), &[], envelope(&encrypt).as_bytes());
+        let answer = world.request(
+            "POST",
+            &format!("/wx/shop?{query}"),
+            &[],
+            envelope(&encrypt).as_bytes(),
+        );
         assert_eq!((answer.status, answer.text()), (403, ""), "{name}");
     }
     nothing_is_stored(&world);
     let metrics = world.request("GET", "/metrics", &[], b"");
-    assert!(metrics.text().contains(r#"wxreply_signature_failures_total{account="plain",step="stale"} 2"#), "{}", metrics.text());
+    assert!(
+        metrics
+            .text()
+            .contains(r#"wxreply_signature_failures_total{account="plain",step="stale"} 2"#),
+        "{}",
+        metrics.text()
+    );
 }
 
 #[test]
 fn what_is_not_utf8_is_refused() {
     let world = World::start();
     let mut body = text_message(FOLLOWER, "你好").into_bytes();
-    let at = body.windows(3).position(|bytes| bytes == "你".as_bytes()).unwrap();
+    let at = body
+        .windows(3)
+        .position(|bytes| bytes == "你".as_bytes())
+        .unwrap();
     body[at] = 0xff;
     let query = Signed::now("plain", None).query();
-    let status = world.request("POST", &format!("/wx/plain?{query}"), &[], &body).status;
+    let status = world
+        .request("POST", &format!("/wx/plain?{query}"), &[], &body)
+        .status;
     assert!(status == 400 || status == 403, "{status}");
     nothing_is_stored(&world);
 }
@@ -120,11 +219,25 @@ fn a_large_body_is_told_so_even_when_it_is_very_large() {
     let world = World::start();
     let query = Signed::now("plain", None).query();
     for size in [(1 << 20) + 1, 12_000_000] {
-        let answer = world.request("POST", &format!("/wx/plain?{query}"), &[], &vec![b'x'; size]);
+        let answer = world.request(
+            "POST",
+            &format!("/wx/plain?{query}"),
+            &[],
+            &vec![b'x'; size],
+        );
         assert_eq!((answer.status, answer.text()), (413, ""), "{size}");
     }
-    let fits = format!("{}{}", text_message(FOLLOWER, "几点开门"), " ".repeat(900_000));
-    assert_eq!(world.request("POST", &format!("/wx/plain?{query}"), &[], fits.as_bytes()).status, 200);
+    let fits = format!(
+        "{}{}",
+        text_message(FOLLOWER, "几点开门"),
+        " ".repeat(900_000)
+    );
+    assert_eq!(
+        world
+            .request("POST", &format!("/wx/plain?{query}"), &[], fits.as_bytes())
+            .status,
+        200
+    );
 }
 
 #[test]
@@ -132,12 +245,27 @@ fn verification_gives_the_echo_and_nothing_else() {
     let world = World::start();
     for account in ["plain", "both", "shop"] {
         let query = Signed::now(account, None).query();
-        let answer = world.request("GET", &format!("/wx/{account}?{query}&echostr=a%2Bb%20%E4%BD%A0"), &[], b"");
+        let answer = world.request(
+            "GET",
+            &format!("/wx/{account}?{query}&echostr=a%2Bb%20%E4%BD%A0"),
+            &[],
+            b"",
+        );
         assert_eq!((answer.status, answer.text()), (200, "a+b 你"));
         assert!(answer.header("content-type").starts_with("text/plain"));
-        assert_eq!(world.request("GET", &format!("/wx/{account}?{query}"), &[], b"").status, 400);
+        assert_eq!(
+            world
+                .request("GET", &format!("/wx/{account}?{query}"), &[], b"")
+                .status,
+            400
+        );
         let forged = query.replace("nonce=", "nonce=9");
-        let answer = world.request("GET", &format!("/wx/{account}?{forged}&echostr=secret"), &[], b"");
+        let answer = world.request(
+            "GET",
+            &format!("/wx/{account}?{forged}&echostr=secret"),
+            &[],
+            b"",
+        );
         assert_eq!((answer.status, answer.text()), (403, ""));
     }
 }
@@ -149,7 +277,11 @@ fn a_matched_message_is_answered_in_each_mode() {
         let answer = world.says(account, FOLLOWER, "请问几点开门?");
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("content-type"), "text/xml; charset=utf-8");
-        let clear = if is_sealed { unseal(&answer) } else { answer.text().to_owned() };
+        let clear = if is_sealed {
+            unseal(&answer)
+        } else {
+            answer.text().to_owned()
+        };
         assert!(clear.contains("我们每天 10:00 到 22:00 营业。"), "{clear}");
     }
 }
@@ -158,14 +290,21 @@ fn a_matched_message_is_answered_in_each_mode() {
 fn compatible_mode_takes_a_clear_body_and_answers_in_clear() {
     let world = World::start();
     let query = Signed::now("both", None).query();
-    let answer = world.request("POST", &format!("/wx/both?{query}"), &[], text_message(FOLLOWER, "几点开门").as_bytes());
+    let answer = world.request(
+        "POST",
+        &format!("/wx/both?{query}"),
+        &[],
+        text_message(FOLLOWER, "几点开门").as_bytes(),
+    );
     assert!(answer.text().contains("10:00"), "{}", answer.text());
 }
 
 #[test]
 fn an_event_that_no_rule_covers_is_answered_with_the_seven_bytes() {
     let world = World::start();
-    let event = text_message(FOLLOWER, "").replace("[text]", "[event]").replace("<Content>", "<Event><![CDATA[VIEW]]></Event><Content>");
+    let event = text_message(FOLLOWER, "")
+        .replace("[text]", "[event]")
+        .replace("<Content>", "<Event><![CDATA[VIEW]]></Event><Content>");
     for account in ["plain", "shop"] {
         let answer = world.push(account, &event);
         assert_eq!((answer.status, answer.text()), (200, "success"));
@@ -179,28 +318,75 @@ fn one_signed_query_may_carry_many_messages() {
     let query = Signed::now("plain", None).query();
     for n in 0..20 {
         let follower = format!("oFollower{n:020}");
-        let answer = world.request("POST", &format!("/wx/plain?{query}"), &[], text_message(&follower, "几点开门").as_bytes());
+        let answer = world.request(
+            "POST",
+            &format!("/wx/plain?{query}"),
+            &[],
+            text_message(&follower, "几点开门").as_bytes(),
+        );
         assert!(answer.text().contains(&follower));
     }
 }
 
 #[test]
 fn everything_moves_under_the_prefix() {
-    let world = Setup::default().with_top("public_url = \"https://wx.example.com/bot\"").start();
+    let world = Setup::default()
+        .with_top("public_url = \"https://wx.example.com/bot\"")
+        .start();
     let query = Signed::now("plain", None).query();
     let message = text_message(FOLLOWER, "几点开门");
-    assert_eq!(world.request("POST", &format!("/bot/wx/plain?{query}"), &[], message.as_bytes()).status, 200);
-    assert_eq!(world.request("POST", &format!("/wx/plain?{query}"), &[], message.as_bytes()).status, 404);
-    for path in ["/healthz", "/readyz", "/metrics", "/bot/healthz", "/bot/readyz", "/bot/metrics", "/bot/api/v1/openapi.json"] {
+    assert_eq!(
+        world
+            .request(
+                "POST",
+                &format!("/bot/wx/plain?{query}"),
+                &[],
+                message.as_bytes()
+            )
+            .status,
+        200
+    );
+    assert_eq!(
+        world
+            .request(
+                "POST",
+                &format!("/wx/plain?{query}"),
+                &[],
+                message.as_bytes()
+            )
+            .status,
+        404
+    );
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/bot/healthz",
+        "/bot/readyz",
+        "/bot/metrics",
+        "/bot/api/v1/openapi.json",
+    ] {
         assert_eq!(world.request("GET", path, &[], b"").status, 200, "{path}");
     }
-    assert_eq!(world.request("GET", "/api/v1/openapi.json", &[], b"").status, 404);
+    assert_eq!(
+        world
+            .request("GET", "/api/v1/openapi.json", &[], b"")
+            .status,
+        404
+    );
 }
 
 #[test]
 fn the_log_names_the_client_behind_a_trusted_proxy() {
-    let world = Setup::default().with_top("trusted_proxies = [\"127.0.0.1/32\"]").start();
+    let world = Setup::default()
+        .with_top("trusted_proxies = [\"127.0.0.1/32\"]")
+        .start();
     let headers = [("x-forwarded-for", "6.6.6.6, 203.0.113.9")];
-    assert_eq!(world.request("POST", "/wx/plain", &headers, b"").status, 400);
-    world.log.wait(|line| line.contains("callback refused") && line.contains("\"remote\":\"203.0.113.9\""));
+    assert_eq!(
+        world.request("POST", "/wx/plain", &headers, b"").status,
+        400
+    );
+    world.log.wait(|line| {
+        line.contains("callback refused") && line.contains("\"remote\":\"203.0.113.9\"")
+    });
 }

@@ -44,22 +44,22 @@ fn listing(lines: &[Line], with_origin: bool) -> String {
     let mut text = String::new();
     let mut section = "";
     for line in lines {
+        let origin = if with_origin {
+            format!("    # {}", line.origin)
+        } else {
+            String::new()
+        };
+        // A variable of the environment that is no key of the file.
+        if line.path.starts_with("WXREPLY_") {
+            let _ = writeln!(text, "\n# {} = {}{origin}", line.path, line.shown);
+            continue;
+        }
         let (parent, key) = line.path.rsplit_once('.').unwrap_or(("", &line.path));
         if parent != section {
             section = parent;
             let _ = writeln!(text, "\n[{section}]");
         }
-        // A variable of the environment that is no key of the file.
-        let off = if key.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
-            "\n# "
-        } else {
-            ""
-        };
-        let _ = write!(text, "{off}{key} = {}", line.shown);
-        if with_origin {
-            let _ = write!(text, "    # {}", line.origin);
-        }
-        text.push('\n');
+        let _ = writeln!(text, "{key} = {}{origin}", line.shown);
     }
     text
 }

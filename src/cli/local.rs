@@ -27,27 +27,16 @@ impl Local {
     /// Finds the server whose data directory this is.
     pub(super) fn find(config: &Config) -> anyhow::Result<Self> {
         let data = &config.server.data;
-        let read = |name: &str| {
-            let path = data.join(name);
-            std::fs::read_to_string(&path)
-                .map(|text| text.trim().to_owned())
-                .with_context(|| {
-                    format!(
-                        "服务没有在运行? | is the server running? {}",
-                        path.display()
-                    )
-                })
-        };
-        let address: SocketAddr = read(ADDRESS_FILE)?.parse().context("address")?;
-        let api = format!(
-            "http://{}{}/api/v1",
-            reachable(address),
-            config.server.public_url.prefix()
-        );
+        let address: SocketAddr = note(data, ADDRESS_FILE)?.parse().context("address")?;
+        Self::at(address, config.server.public_url.prefix(), data)
+    }
+
+    /// The server at this address, whose data directory this is.
+    pub(super) fn at(address: SocketAddr, prefix: &str, data: &Path) -> anyhow::Result<Self> {
         Ok(Self {
             agent: agent(PATIENCE),
-            api,
-            token: read(CLI_TOKEN_FILE)?,
+            api: format!("http://{}{prefix}/api/v1", reachable(address)),
+            token: note(data, CLI_TOKEN_FILE)?,
         })
     }
 
@@ -85,6 +74,19 @@ impl Local {
     fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }
+}
+
+/// What the running server wrote down in its data directory.
+fn note(data: &Path, name: &str) -> anyhow::Result<String> {
+    let path = data.join(name);
+    std::fs::read_to_string(&path)
+        .map(|text| text.trim().to_owned())
+        .with_context(|| {
+            format!(
+                "服务没有在运行? | is the server running? {}",
+                path.display()
+            )
+        })
 }
 
 /// Whether the server that this configuration describes says it is alive.

@@ -5,9 +5,11 @@
 
 mod check;
 mod config_show;
+mod demo;
 mod healthcheck;
 mod local;
 mod logging;
+mod sample;
 mod serve;
 mod simulate;
 mod token;
@@ -33,6 +35,8 @@ enum Command {
     Check(check::Args),
     /// 试一句话:会怎么回、为什么 | What would be answered, and why
     Try(try_out::Args),
+    /// 不用公众号,在本机看一遍全过程 | See it all on this machine, without an account
+    Demo(demo::Args),
     /// 启动服务 | Run the server
     Serve(serve::Args),
     /// 查看配置 | Look at the configuration
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Check(args) => args.run(),
         Command::Try(args) => args.run(),
+        Command::Demo(args) => args.run(),
         Command::Serve(args) => serve::run(&args),
         Command::Config(args) => config_show::run(&args),
         Command::Token(args) => token::run(args),

@@ -157,7 +157,7 @@ fn event(follower: &Follower, name: &str, key: Option<&str>) -> Push {
 }
 
 /// What a typed line asks for.
-enum Typed {
+pub(super) enum Typed {
     Push(Push),
     /// Somebody else types from now on.
     Become(Follower),
@@ -195,7 +195,12 @@ fn converse(account: &Account, mut follower: Follower) -> anyhow::Result<bool> {
     Ok(good)
 }
 
-fn typed(line: &str, account: &Account, follower: &Follower, last: Option<&Delivered>) -> Typed {
+pub(super) fn typed(
+    line: &str,
+    account: &Account,
+    follower: &Follower,
+    last: Option<&Delivered>,
+) -> Typed {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     let rest = rest.trim();
     Typed::Push(match word {
@@ -221,7 +226,7 @@ fn typed(line: &str, account: &Account, follower: &Follower, last: Option<&Deliv
 }
 
 /// Prints what the phone does not show of a delivery; says whether it was good.
-fn report(delivered: &Delivered) -> anyhow::Result<bool> {
+pub(super) fn report(delivered: &Delivered) -> anyhow::Result<bool> {
     let took = delivered.elapsed.as_millis();
     let attempts = delivered.attempts;
     let line = match (&delivered.fault, &delivered.reply) {
@@ -245,7 +250,7 @@ fn report(delivered: &Delivered) -> anyhow::Result<bool> {
 }
 
 /// One line of a phone, as it appears.
-fn print_line(openid: &str, shown: &Shown) {
+pub(super) fn print_line(openid: &str, shown: &Shown) {
     let short: String = openid.chars().take(8).collect();
     let line = match &shown.sight {
         Sight::Own(text) => format!("{short} ▶ {text}"),
@@ -257,7 +262,7 @@ fn print_line(openid: &str, shown: &Shown) {
     let _ = say(&line);
 }
 
-fn say(line: &str) -> anyhow::Result<()> {
+pub(super) fn say(line: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()?;

@@ -220,7 +220,8 @@ fn decision(tried: &Tried, silence: Option<Silence>, lang: Lang) -> String {
     }
 }
 
-fn candidate_in_words(candidate: &Explained, asked: &Asked<'_>, lang: Lang) -> String {
+/// One candidate: who, by what, and why it won or lost.
+pub(super) fn candidate_in_words(candidate: &Explained, asked: &Asked<'_>, lang: Lang) -> String {
     let mark = if candidate.has_won { "✓" } else { "✗" };
     let (file, number) = &candidate.origin;
     let matched = match asked {

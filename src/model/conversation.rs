@@ -157,7 +157,7 @@ pub enum Act {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acted {
     /// This is to be written down.
-    Change(Change),
+    Change(Box<Change>),
     /// Nothing to do: it is so already. For an answer, the message that the key made.
     Already(Option<MessageId>),
 }
@@ -326,7 +326,7 @@ impl Conversation {
                 }
             }
         };
-        Ok(Acted::Change(change))
+        Ok(Acted::Change(Box::new(change)))
     }
 
     /// Why an answer written now would wait for the follower instead of being pushed, if it would.

@@ -139,7 +139,11 @@ impl<'o> Build<'o> {
         self.remark_on_care(sheet, written);
         fields::check_together(sheet, written);
         let checked = self.check(sheet, written);
-        let replied = fields::reply(sheet, written, &checked.regexes);
+        // Where a trigger was not understood, nobody can tell which placeholders it would give.
+        let is_readable = checked.is_whole && written.is_understood;
+        let replied = is_readable
+            .then(|| fields::reply(sheet, written, &checked.regexes))
+            .flatten();
         let accounts = match &written.accounts {
             Some(accounts) => Some(self.accounts(sheet, accounts, written.head.clone())),
             None => None,

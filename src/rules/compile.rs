@@ -156,7 +156,7 @@ fn read_desk(source: &Source<'_>, build: &mut Build<'_>, remarks: &mut Remarks) 
     if errors.is_empty() {
         return desk_file::read(&mut sheet, table.get_ref(), &mut build.set.settings);
     }
-    syntax::report(&mut sheet, &errors);
+    syntax::report(&mut sheet, source.text, &errors);
     false
 }
 
@@ -207,7 +207,7 @@ fn read_rules(source: &Source<'_>, build: &mut Build<'_>, remarks: &mut Remarks)
             if errors.is_empty() {
                 read_piece(&mut sheet, table.get_ref(), build);
             } else {
-                syntax::report(&mut sheet, &errors);
+                syntax::report(&mut sheet, text, &errors);
             }
         }
     }

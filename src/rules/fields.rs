@@ -227,7 +227,7 @@ pub(super) fn pattern(sheet: &mut Sheet<'_>, text: &Text<'_>) -> Option<Pattern>
 /// Reports keys that make no sense without, or beside, others.
 pub(super) fn check_together(sheet: &mut Sheet<'_>, written: &Written<'_>) {
     let answers = written.answers();
-    if !answers.messages && !answers.events {
+    if !answers.messages && !answers.events && written.is_understood {
         let id = written.id.as_ref().map_or("?", |id| id.text);
         let words = Words::new(
             format!("规则 \"{id}\" 没有触发条件"),

@@ -50,6 +50,8 @@ pub(super) struct Written<'t> {
     pub(super) tests: Vec<WrittenTest<'t>>,
     /// Whether `tests` is there, even if what it says is wrong.
     pub(super) has_tests: bool,
+    /// Whether every key was understood; else what seems to be missing may only be misspelt.
+    pub(super) is_understood: bool,
 }
 
 /// The pattern of an event's key, by whichever of its three names.
@@ -96,6 +98,7 @@ pub(super) fn read<'t>(sheet: &mut Sheet<'_>, value: &'t Value<'_>) -> Option<Wr
     let mut replies: Vec<(&Spanned<DeString<'_>>, &Value<'_>)> = Vec::new();
     for (key, value) in table {
         if !sheet.knows(key, RULE, &owner) {
+            rule.is_understood = false;
             continue;
         }
         let name: &str = key.get_ref();
@@ -160,6 +163,7 @@ const fn empty<'t>(head: Range<usize>) -> Written<'t> {
         reply: None,
         tests: Vec::new(),
         has_tests: false,
+        is_understood: true,
     }
 }
 
@@ -183,6 +187,7 @@ fn one_reply<'t>(
     rule: &Written<'_>,
 ) -> Option<reply::Draft<'t>> {
     match replies {
+        [] if !rule.is_understood => None,
         [] => {
             let id = rule.id.as_ref().map_or("?", |id| id.text);
             sheet.report_with_help(

@@ -89,7 +89,7 @@ impl<'s> Sheet<'s> {
                 Code::NotYet,
                 span,
                 Words::new(
-                    format!("这个版本还没有 `{name}`({})", owner.zh),
+                    format!("这个版本还没有 `{name}`({})", owner.zh.trim_end()),
                     format!("this version does not have `{name}` yet ({})", owner.en),
                 ),
                 Words::new(

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use toml_parser::lexer::TokenKind;
+
 use super::diagnostic::{Code, Diagnostic, Words};
 use super::sheet::Sheet;
 
@@ -118,6 +120,24 @@ const REMEDIES: &[(&str, &str, &str, &str)] = &[
         "write \\\\ for a backslash, or use '…'",
     ),
     (
+        "unexpected key or value",
+        "这一行多了东西",
+        "一行写一个 字段 = 值;几个词写成列表 [\"…\", \"…\"]",
+        "one key = value per line; several words make a list [\"…\", \"…\"]",
+    ),
+    (
+        "extra comma",
+        "多了一个逗号",
+        "删掉一个逗号",
+        "drop a comma",
+    ),
+    (
+        "invalid inline table element",
+        "大括号 { 没有关",
+        "补上 }",
+        "add }",
+    ),
+    (
         "cannot extend value",
         "这里的字段和前面的冲突",
         "看看前面是不是已经写过同名的字段",
@@ -125,18 +145,19 @@ const REMEDIES: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
-/// Reports the errors of one piece: one per line, since one slip makes the parser stumble more than once.
-pub(super) fn report(sheet: &mut Sheet<'_>, errors: &[toml::de::Error]) {
-    let mut lines = Vec::new();
-    for error in errors {
-        let span = sheet.span(error.span().unwrap_or(0..0));
-        let place = sheet.place(span.clone());
-        if lines.contains(&place.line) {
-            continue;
-        }
-        lines.push(place.line);
-        let diagnostic = full_width(sheet, &span).unwrap_or_else(|| {
-            let message = error.message();
+/// Reports what is wrong with a piece of the file: its first error, since one slip makes the parser stumble over what
+/// follows.
+pub(super) fn report(sheet: &mut Sheet<'_>, piece: &str, errors: &[toml::de::Error]) {
+    let start = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+    let Some(error) = errors.iter().min_by_key(|error| start(error)) else {
+        return;
+    };
+    let span = error.span().unwrap_or(0..0);
+    let message = error.message();
+    let diagnostic = full_width(sheet, &sheet.span(span.clone()))
+        .or_else(|| unclosed(sheet, piece, span.start))
+        .unwrap_or_else(|| {
+            let place = sheet.place(sheet.span(span));
             let remedy = REMEDIES
                 .iter()
                 .find(|(beginning, ..)| message.starts_with(beginning));
@@ -157,8 +178,61 @@ pub(super) fn report(sheet: &mut Sheet<'_>, errors: &[toml::de::Error]) {
                 ),
             }
         });
-        sheet.remarks.push(diagnostic);
+    sheet.remarks.push(diagnostic);
+}
+
+/// A bracket or a long text that is still open where the next line plainly begins something new: the parser notices
+/// only there, but the slip is where it was opened.
+fn unclosed(sheet: &Sheet<'_>, piece: &str, at: usize) -> Option<Diagnostic> {
+    let line_start = piece
+        .get(..at)?
+        .rfind('\n')
+        .map_or(0, |newline| newline + 1);
+    let line = piece.get(line_start..)?.lines().next().unwrap_or_default();
+    let mut open = Vec::new();
+    for token in toml_parser::Source::new(piece).lex() {
+        let span = token.span();
+        match token.kind() {
+            TokenKind::MlBasicString | TokenKind::MlLiteralString if span.end() >= at => {
+                let is_open = span.start() < at && span.end() == piece.len();
+                return is_open.then(|| opened(sheet, span.start(), 3, piece))?;
+            }
+            _ if span.start() >= line_start => break,
+            TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => open.push(span.start()),
+            TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket => drop(open.pop()),
+            _ => {}
+        }
     }
+    let begins_anew =
+        line.starts_with("[[") || line.split_once('=').is_some_and(|(key, _)| is_key(key));
+    let last = open.last().filter(|_| begins_anew)?;
+    opened(sheet, *last, 1, piece)
+}
+
+fn is_key(text: &str) -> bool {
+    let key = text.trim();
+    !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+fn opened(sheet: &Sheet<'_>, at: usize, length: usize, piece: &str) -> Option<Diagnostic> {
+    let mark = piece.get(at..at + length)?;
+    let close = match mark {
+        "[" => "]",
+        "{" => "}",
+        other => other,
+    };
+    let words = Words::new(
+        format!("这里打开的 {mark} 没有关"),
+        format!("this {mark} is never closed"),
+    );
+    let place = sheet.place(sheet.span(at..at + length));
+    Some(
+        Diagnostic::new(Code::Syntax, place, words)
+            .help(Words::new(format!("补上 {close}"), format!("add {close}"))),
+    )
 }
 
 /// Full-width punctuation on the line of an error, outside quotes and comments, is what is really wrong.

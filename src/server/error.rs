@@ -62,6 +62,7 @@ pub(super) struct Problem {
     code: Code,
     detail: String,
     extras: Map<String, Value>,
+    allowed: Option<&'static str>,
 }
 
 impl Problem {
@@ -70,6 +71,7 @@ impl Problem {
             code,
             detail: detail.into(),
             extras: Map::new(),
+            allowed: None,
         }
     }
 
@@ -80,6 +82,15 @@ impl Problem {
             serde_json::to_value(value).unwrap_or(Value::Null),
         );
         self
+    }
+
+    /// The path has other methods: these.
+    pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
+        let detail = format!("the methods here are {allowed}");
+        Self {
+            allowed: Some(allowed),
+            ..Self::new(Code::MethodNotAllowed, detail)
+        }
     }
 
     pub(super) fn not_found() -> Self {
@@ -133,8 +144,8 @@ impl ResponseError for Problem {
                 ));
             }
             Code::MethodNotAllowed => {
-                if let Some(allowed) = self.extras.get("allowed").and_then(Value::as_str) {
-                    response.insert_header((ALLOW, allowed));
+                if let Some(allowed) = self.allowed {
+                    response.insert_header((ALLOW, HeaderValue::from_static(allowed)));
                 }
             }
             _ => {}

@@ -48,7 +48,7 @@ pub enum StartError {
     Store(#[source] store::Error),
     /// The rules directory is bad and no good revision is stored; the text holds the diagnostics.
     #[error(
-        "{0}\n规则有错,也没有可用的旧版本 | the rules have errors and no good revision is stored"
+        "{0}\n规则目录不能用,也没有存下来的好版本 | the rules cannot be used and no good revision is stored"
     )]
     Rules(String),
     /// The address cannot be bound.
@@ -246,7 +246,7 @@ fn trouble_of(diagnostics: &[Diagnostic], files: &RuleFiles, directory: &Path) -
         diagnostics: render(
             &errors,
             files,
-            &directory.display().to_string(),
+            &format!("{}/", directory.display()),
             Lang::Zh,
             false,
         ),

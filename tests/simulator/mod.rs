@@ -7,6 +7,7 @@
 
 mod api;
 mod callback;
+mod command;
 mod delivery;
 mod desk;
 mod faults;

@@ -93,7 +93,10 @@ impl Setup {
         for (name, text) in &self.rules {
             fs::write(directory.path().join("rules").join(name), text).unwrap();
         }
-        Stopped { directory, variables: self.variables }
+        Stopped {
+            directory,
+            variables: self.variables,
+        }
     }
 }
 
@@ -116,23 +119,44 @@ impl Stopped {
                 command.env_remove(name);
             }
         }
-        command.envs(&self.variables).current_dir(self.path()).args(arguments);
+        command
+            .envs(&self.variables)
+            .current_dir(self.path())
+            .args(arguments);
         command
     }
 
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).stdin(Stdio::null()).output().unwrap()
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
     }
 
     /// Starts the server again on the same files.
     pub fn start(self) -> World {
-        let mut child = self.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .command(&["serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Log::of(&mut child);
-        let line = log.wait(|line| line.contains("\"message\":\"listening\"") || line.contains("\"EOF\""));
-        let address = serde_json::from_str::<Value>(&line).unwrap()["address"].as_str().map(|text| text.parse().unwrap());
-        let address = address.unwrap_or_else(|| panic!("the server did not start:\n{}", log.text()));
-        World { files: self, child, address, log, agent: agent() }
+        let line =
+            log.wait(|line| line.contains("\"message\":\"listening\"") || line.contains("\"EOF\""));
+        let address = serde_json::from_str::<Value>(&line).unwrap()["address"]
+            .as_str()
+            .map(|text| text.parse().unwrap());
+        let address =
+            address.unwrap_or_else(|| panic!("the server did not start:\n{}", log.text()));
+        World {
+            files: self,
+            child,
+            address,
+            log,
+            agent: agent(),
+        }
     }
 }
 
@@ -166,7 +190,8 @@ impl Answer {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -202,26 +227,47 @@ impl World {
     /// Tells the server to stop and waits for its end.
     pub fn stop(mut self) -> (Stopped, std::process::ExitStatus) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         let status = self.child.wait().unwrap();
         (self.into_files(), status)
     }
 
     fn into_files(mut self) -> Stopped {
-        let empty = Stopped { directory: TempDir::new().unwrap(), variables: BTreeMap::new() };
+        let empty = Stopped {
+            directory: TempDir::new().unwrap(),
+            variables: BTreeMap::new(),
+        };
         std::mem::replace(&mut self.files, empty)
     }
 
     /// Any request.
-    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let mut response = self.agent.run(request.body(body).unwrap()).unwrap();
         Answer {
             status: response.status().as_u16(),
-            headers: response.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect(),
+            headers: response
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+                .collect(),
             body: response.body_mut().read_to_vec().unwrap(),
         }
     }
@@ -230,7 +276,15 @@ impl World {
     pub fn api_as(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let bearer = format!("Bearer {token}");
         let body = body.map(Value::to_string).unwrap_or_default();
-        self.request(method, &format!("/api/v1{path}"), &[("authorization", &bearer), ("content-type", "application/json")], body.as_bytes())
+        self.request(
+            method,
+            &format!("/api/v1{path}"),
+            &[
+                ("authorization", &bearer),
+                ("content-type", "application/json"),
+            ],
+            body.as_bytes(),
+        )
     }
 
     /// A call of the API with all rights.
@@ -243,7 +297,12 @@ impl World {
         let sealed = (account != "plain").then(|| seal(xml));
         let signed = Signed::now(account, sealed.as_deref());
         let body = sealed.map_or_else(|| xml.to_owned(), |encrypt| envelope(&encrypt));
-        self.request("POST", &format!("/wx/{account}?{}", signed.query()), &[("content-type", "text/xml")], body.as_bytes())
+        self.request(
+            "POST",
+            &format!("/wx/{account}?{}", signed.query()),
+            &[("content-type", "text/xml")],
+            body.as_bytes(),
+        )
     }
 
     /// A follower's text, in whatever mode the account has. Each call is a new message.
@@ -253,7 +312,9 @@ impl World {
 
     /// The conversation of a follower, from the API.
     pub fn conversation(&self, follower: &str) -> Value {
-        let listed = self.api("GET", &format!("/conversations?follower={follower}"), None).json();
+        let listed = self
+            .api("GET", &format!("/conversations?follower={follower}"), None)
+            .json();
         listed["conversations"][0].clone()
     }
 }
@@ -275,20 +336,34 @@ impl Signed {
     }
 
     pub fn at(account: &str, seconds: i64, encrypt: Option<&str>) -> Self {
-        let (token, timestamp, nonce) = (format!("Tok3n-{account}"), seconds.to_string(), "1820573".to_owned());
+        let (token, timestamp, nonce) = (
+            format!("Tok3n-{account}"),
+            seconds.to_string(),
+            "1820573".to_owned(),
+        );
         Self {
             signature: signature::sign(&[&token, &timestamp, &nonce]),
             encrypt_type: encrypt.map(|_| "aes".to_owned()),
-            msg_signature: encrypt.map(|encrypt| signature::sign(&[&token, &timestamp, &nonce, encrypt])),
+            msg_signature: encrypt
+                .map(|encrypt| signature::sign(&[&token, &timestamp, &nonce, encrypt])),
             timestamp,
             nonce,
         }
     }
 
     pub fn query(&self) -> String {
-        let Self { signature, timestamp, nonce, encrypt_type, msg_signature } = self;
+        let Self {
+            signature,
+            timestamp,
+            nonce,
+            encrypt_type,
+            msg_signature,
+        } = self;
         let mut query = format!("signature={signature}&timestamp={timestamp}&nonce={nonce}");
-        for (name, value) in [("encrypt_type", encrypt_type), ("msg_signature", msg_signature)] {
+        for (name, value) in [
+            ("encrypt_type", encrypt_type),
+            ("msg_signature", msg_signature),
+        ] {
             if let Some(value) = value {
                 query.push_str(&format!("&{name}={value}"));
             }
@@ -299,7 +374,8 @@ impl Signed {
 
 /// A text message with a `MsgId` that no other has.
 pub fn text_message(follower: &str, text: &str) -> String {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(6_000_000_000_000_000_000);
+    static NEXT: std::sync::atomic::AtomicU64 =
+        std::sync::atomic::AtomicU64::new(6_000_000_000_000_000_000);
     let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let at = wxreply::server::now().seconds();
     format!(
@@ -310,17 +386,31 @@ pub fn text_message(follower: &str, text: &str) -> String {
 
 /// The ciphertext of a clear body.
 pub fn seal(clear: &str) -> String {
-    crypto::encrypt(&AesKey::parse(AES_KEY).unwrap(), APP_ID, *b"0123456789abcdef", clear.as_bytes())
+    crypto::encrypt(
+        &AesKey::parse(AES_KEY).unwrap(),
+        APP_ID,
+        *b"0123456789abcdef",
+        clear.as_bytes(),
+    )
 }
 
 /// The body that carries a ciphertext.
 pub fn envelope(encrypt: &str) -> String {
-    format!("<xml><ToUserName><![CDATA[gh_7c1e40b95a2d]]></ToUserName><Encrypt><![CDATA[{encrypt}]]></Encrypt></xml>")
+    format!(
+        "<xml><ToUserName><![CDATA[gh_7c1e40b95a2d]]></ToUserName><Encrypt><![CDATA[{encrypt}]]></Encrypt></xml>"
+    )
 }
 
 /// The clear reply inside an encrypted answer.
 pub fn unseal(answer: &Answer) -> String {
-    let encrypt = answer.text().split("<Encrypt><![CDATA[").nth(1).unwrap().split("]]>").next().unwrap();
+    let encrypt = answer
+        .text()
+        .split("<Encrypt><![CDATA[")
+        .nth(1)
+        .unwrap()
+        .split("]]>")
+        .next()
+        .unwrap();
     let clear = crypto::decrypt(&AesKey::parse(AES_KEY).unwrap(), APP_ID, encrypt).unwrap();
     String::from_utf8(clear).unwrap()
 }
@@ -334,7 +424,11 @@ impl Log {
         let log = Self(Arc::new((Mutex::new(Vec::new()), Condvar::new())));
         let (lines, reader) = (log.clone(), BufReader::new(child.stderr.take().unwrap()));
         std::thread::spawn(move || {
-            for line in reader.lines().map_while(Result::ok).chain([r#"{"message":"EOF"}"#.to_owned()]) {
+            for line in reader
+                .lines()
+                .map_while(Result::ok)
+                .chain([r#"{"message":"EOF"}"#.to_owned()])
+            {
                 lines.0.0.lock().unwrap().push(line);
                 lines.0.1.notify_all();
             }
@@ -346,7 +440,11 @@ impl Log {
     pub fn wait(&self, wanted: impl Fn(&str) -> bool) -> String {
         let find = |lines: &Vec<String>| lines.iter().find(|line| wanted(line)).cloned();
         let lines = self.0.0.lock().unwrap();
-        let (lines, _) = self.0.1.wait_timeout_while(lines, PATIENCE, |lines| find(lines).is_none()).unwrap();
+        let (lines, _) = self
+            .0
+            .1
+            .wait_timeout_while(lines, PATIENCE, |lines| find(lines).is_none())
+            .unwrap();
         find(&lines).unwrap_or_else(|| panic!("no such line in\n{}", lines.join("\n")))
     }
 

@@ -12,12 +12,17 @@ pub fn differences(document: &Value, schema: &Value, value: &Value) -> Vec<Strin
 
 fn check(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     if let Some(reference) = schema["$ref"].as_str() {
-        let target = document.pointer(reference.trim_start_matches('#')).unwrap_or_else(|| panic!("{reference} leads nowhere"));
+        let target = document
+            .pointer(reference.trim_start_matches('#'))
+            .unwrap_or_else(|| panic!("{reference} leads nowhere"));
         return check(document, target, value, at, found);
     }
     for keyword in ["oneOf", "anyOf"] {
         if let Some(choices) = schema[keyword].as_array() {
-            let fits = choices.iter().filter(|choice| differences(document, choice, value).is_empty()).count();
+            let fits = choices
+                .iter()
+                .filter(|choice| differences(document, choice, value).is_empty())
+                .count();
             if fits == 0 || keyword == "oneOf" && fits > 1 {
                 found.push(format!("{at}: fits {fits} of {keyword}"));
             }
@@ -31,14 +36,23 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut 
     }
     if let Some(items) = value.as_array() {
         for (n, item) in items.iter().enumerate() {
-            check(document, &schema["items"], item, &format!("{at}[{n}]"), found);
+            check(
+                document,
+                &schema["items"],
+                item,
+                &format!("{at}[{n}]"),
+                found,
+            );
         }
     }
     let parts = parts(document, schema);
     if let Some(object) = value.as_object()
         && !parts.is_empty()
     {
-        for name in parts.iter().flat_map(|part| part["required"].as_array().into_iter().flatten()) {
+        for name in parts
+            .iter()
+            .flat_map(|part| part["required"].as_array().into_iter().flatten())
+        {
             if !object.contains_key(name.as_str().unwrap()) {
                 found.push(format!("{at}: {name} is missing"));
             }
@@ -55,9 +69,16 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut 
 /// The schemas whose properties an object has: itself, and all of `allOf`.
 fn parts<'a>(document: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
     if let Some(reference) = schema["$ref"].as_str() {
-        return parts(document, document.pointer(reference.trim_start_matches('#')).unwrap());
+        return parts(
+            document,
+            document.pointer(reference.trim_start_matches('#')).unwrap(),
+        );
     }
-    let mut all: Vec<&Value> = schema["properties"].is_object().then_some(schema).into_iter().collect();
+    let mut all: Vec<&Value> = schema["properties"]
+        .is_object()
+        .then_some(schema)
+        .into_iter()
+        .collect();
     for part in schema["allOf"].as_array().into_iter().flatten() {
         all.extend(parts(document, part));
     }

@@ -89,7 +89,7 @@ fn act(conversation: &mut Conversation, n: u64, by: &str, act: &Act) -> Result<A
         conversation.apply(&Entry {
             at,
             conversation: conversation.id,
-            change: change.clone(),
+            change: Change::clone(change),
         });
     }
     Ok(acted)

@@ -91,8 +91,7 @@ pub(super) async fn not_found(mut payload: Payload) -> Result<HttpResponse, Prob
 pub(super) fn resource(path: &str, allowed: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move |mut payload: Payload| async move {
         body::discard(&mut payload).await;
-        let problem = Problem::new(Code::MethodNotAllowed, format!("allowed: {allowed}"));
-        Err::<HttpResponse, Problem>(problem.with("allowed", &allowed))
+        Err::<HttpResponse, Problem>(Problem::method_not_allowed(allowed))
     }))
 }
 

@@ -221,7 +221,7 @@ pub(super) struct TokensShape {
     pub(super) tokens: Vec<TokenShape>,
 }
 
-/// What went wrong (RFC 9457). Some codes carry more: `owner`, `arrived`, `bytes`, `limit`.
+/// What went wrong (RFC 9457). The members after `code` come with some codes only.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct ProblemShape {
@@ -237,6 +237,12 @@ pub(super) struct ProblemShape {
     /// The follower's messages since the last one seen.
     #[schema(nullable = false)]
     arrived: Option<Vec<MessageShape>>,
+    /// How long the text is, in bytes of UTF-8.
+    #[schema(nullable = false)]
+    bytes: Option<usize>,
+    /// The most it may have.
+    #[schema(nullable = false)]
+    limit: Option<usize>,
 }
 
 impl ConversationShape {

@@ -74,7 +74,7 @@ pub(super) fn open(dir: &Path, settings: &Settings, now: Time) -> Result<(Writer
         health: Mutex::new(Health::Good),
         is_closed: AtomicBool::new(false),
     });
-    let mut writer = Writer::new(shared, spill, shelves, pages, end);
+    let mut writer = Writer::new(shared, spill, shelves, pages, end, settings.retry_after);
     writer.wipes = wipes;
     writer.head = head;
     Ok((writer, lock))

@@ -11,6 +11,8 @@ pub struct Settings {
     pub ledger_for: Duration,
     /// The size of the spill file, in bytes; reserved when the store is opened.
     pub spill_bytes: u64,
+    /// How long after a refusal the database is tried again, give or take a quarter.
+    pub retry_after: Duration,
     /// Asked before every step that writes.
     pub before_io: Option<BeforeIo>,
 }
@@ -20,6 +22,7 @@ impl Default for Settings {
         Self {
             ledger_for: Duration::from_secs(24 * 3600),
             spill_bytes: 16 << 20,
+            retry_after: Duration::from_secs(1),
             before_io: None,
         }
     }

@@ -27,9 +27,7 @@ use super::shared::Shared;
 use super::shelves::Shelves;
 use super::spill::Spill;
 
-/// How long after a refusal the database is opened again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The same when opening itself failed again and again: it reads much of the log.
+/// The longest wait between two attempts to open the database again: opening reads much of its log.
 const RETRY_AT_MOST: Duration = Duration::from_secs(30);
 
 /// The writing thread's own state.
@@ -44,6 +42,7 @@ pub(super) struct Writer {
     pub(super) end: u64,
     /// The head as it is stored.
     pub(super) head: u64,
+    retry_after: Duration,
     trouble: Option<Trouble>,
 }
 
@@ -67,11 +66,11 @@ struct Trouble {
 }
 
 impl Trouble {
-    fn new(reason: Refused) -> Self {
+    fn new(reason: Refused, delay: Duration) -> Self {
         let mut trouble = Self {
             reason,
             retry_at: Instant::now(),
-            delay: RETRY_AFTER,
+            delay,
             spilled: Vec::new(),
         };
         trouble.wait();
@@ -93,6 +92,7 @@ impl Writer {
         shelves: Shelves,
         pages: Pages,
         end: u64,
+        retry_after: Duration,
     ) -> Self {
         Self {
             shared,
@@ -102,6 +102,7 @@ impl Writer {
             wipes: VecDeque::new(),
             end,
             head: 0,
+            retry_after,
             trouble: None,
         }
     }
@@ -300,7 +301,7 @@ impl Writer {
 
     fn fall_ill(&mut self, reason: Refused) {
         tracing::error!(%reason, "the database refuses; messages go to the spill file");
-        self.trouble = Some(Trouble::new(reason));
+        self.trouble = Some(Trouble::new(reason, self.retry_after));
     }
 
     /// Tries whether the database takes writes again.

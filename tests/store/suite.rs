@@ -1,0 +1,941 @@
+//! What any store promises, verb by verb.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use wxreply::model::conversation::Refusal;
+use wxreply::model::entry::{Move, Settled};
+use wxreply::model::message::PushError;
+use wxreply::model::{
+    Act, Answer, ApiToken, Content, Conversation, Delivery, Event, EventKind, MessageId, Reply,
+    Role, RuleFiles, State,
+};
+use wxreply::store::{ActError, Claim, Error, Health, Query, Store};
+
+use super::fixtures::*;
+
+/// Somewhere a store lives, so that it can be opened again.
+#[async_trait]
+pub trait Home: Sized + Send + Sync {
+    async fn new() -> Self;
+    fn store(&self) -> Arc<dyn Store>;
+    /// Closes the store and opens it again.
+    async fn reopen(&mut self);
+    /// Opens the store as it would be found if the process had died now.
+    async fn crash(&mut self);
+}
+
+/// Runs the whole suite for a home, one test a case.
+macro_rules! suite {
+    ($home:ty: $($case:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                use crate::store::suite::Home as _;
+                crate::store::suite::$case(<$home>::new().await).await;
+            }
+        )+
+    };
+    ($home:ty) => {
+        suite! { $home:
+            a_turn_is_answered_once_and_repeated_for_ever
+            a_turn_that_was_given_up_leaves_nothing
+            turns_of_one_follower_wait_for_each_other_and_no_others
+            a_repeat_of_a_running_turn_waits_for_it
+            a_claim_that_nobody_waits_for_holds_nobody_up
+            of_racing_claims_of_a_turn_one_is_first
+            of_racing_agents_one_wins
+            the_same_answer_twice_is_one_answer
+            an_act_on_nothing_finds_nothing
+            history_shows_how_every_message_fared
+            history_comes_in_pages
+            a_late_answer_takes_the_place_of_the_turns_own
+            pushes_go_one_at_a_time_oldest_first
+            a_push_to_be_tried_again_waits_for_its_time
+            a_push_that_was_being_sent_is_unknown_after_a_crash
+            whoever_waits_for_pushes_is_woken
+            pages_of_conversations_show_each_once
+            counts_follow_the_states
+            revisions_are_kept_and_can_be_brought_back
+            tokens_are_kept_until_they_are_revoked
+            an_erased_follower_is_gone_and_nobody_else
+            a_megabyte_is_kept_whole
+            a_closed_store_refuses
+        }
+    };
+}
+
+fn text(reply: Option<Reply>) -> Option<String> {
+    reply.map(|reply| reply.shown())
+}
+
+pub async fn a_turn_is_answered_once_and_repeated_for_ever(mut home: impl Home) {
+    let store = home.store();
+    let (ticket, before) = first(&*store, "xiaowang", "1").await;
+    assert_eq!(before, None);
+    let kept = turn("xiaowang", "1", words("几点开门"), answered("九点"));
+    let conversation = store.commit_turn(ticket, kept, at(1)).await.unwrap();
+    assert_eq!((conversation.version, conversation.state), (1, State::Bot));
+    let waiting = ask(&*store, "xiaowang", 2).await;
+    assert_eq!((waiting.id, waiting.version), (conversation.id, 2));
+
+    for round in 0..3 {
+        let store = home.store();
+        assert_eq!(
+            text(repeat(&*store, "xiaowang", "1").await).as_deref(),
+            Some("九点")
+        );
+        assert_eq!(repeat(&*store, "xiaowang", "xiaowang 2").await, None);
+        let now = store.conversation(waiting.id).await.unwrap();
+        assert_eq!(now.as_ref(), Some(&waiting), "round {round}");
+        let (_, known) = first(&*store, "xiaowang", "3").await;
+        assert_eq!(known, Some(Arc::clone(&waiting)));
+        match round {
+            0 => home.crash().await,
+            _ => home.reopen().await,
+        }
+    }
+}
+
+pub async fn a_turn_that_was_given_up_leaves_nothing(mut home: impl Home) {
+    let store = home.store();
+    for _ in 0..2 {
+        drop(first(&*store, "xiaowang", "1").await);
+    }
+    assert_eq!(store.counts(), []);
+    let page = store
+        .conversations(&Query {
+            limit: 9,
+            ..Query::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(page.conversations, []);
+    home.reopen().await;
+    drop(first(&*home.store(), "xiaowang", "1").await);
+}
+
+pub async fn turns_of_one_follower_wait_for_each_other_and_no_others(home: impl Home) {
+    let store = home.store();
+    let (ticket, _) = first(&*store, "xiaowang", "1").await;
+    let mut second = Box::pin(first(&*store, "xiaowang", "2"));
+    let mut third = Box::pin(first(&*store, "xiaowang", "3"));
+    assert!((&mut second).now_or_never().is_none());
+    assert!((&mut third).now_or_never().is_none());
+    drop(first(&*store, "xiaoli", "other").await);
+
+    let kept = turn("xiaowang", "1", words("一"), escalated());
+    let conversation = store.commit_turn(ticket, kept, at(1)).await.unwrap();
+    let (ticket, seen) = second.await;
+    assert_eq!(seen, Some(conversation));
+    assert!((&mut third).now_or_never().is_none());
+    drop(ticket);
+    let (ticket, _) = third.await;
+    drop(ticket);
+}
+
+pub async fn a_repeat_of_a_running_turn_waits_for_it(home: impl Home) {
+    let store = home.store();
+    let (ticket, _) = first(&*store, "xiaowang", "1").await;
+    let mut behind = Box::pin(first(&*store, "xiaowang", "2"));
+    let mut again = Box::pin(repeat(&*store, "xiaowang", "1"));
+    assert!((&mut behind).now_or_never().is_none());
+    assert!((&mut again).now_or_never().is_none());
+    let kept = turn("xiaowang", "1", words("几点"), answered("九点"));
+    store.commit_turn(ticket, kept, at(1)).await.unwrap();
+    // It waits for its own turn only, not for the one that runs now.
+    assert_eq!(text(again.await).as_deref(), Some("九点"));
+    let (running, _) = behind.await;
+    assert_eq!(
+        text(repeat(&*store, "xiaowang", "1").await).as_deref(),
+        Some("九点")
+    );
+
+    let taken_over = first(&*store, "xiaowang", "2");
+    let mut taken_over = Box::pin(taken_over);
+    assert!((&mut taken_over).now_or_never().is_none());
+    drop(running);
+    drop(taken_over.await);
+}
+
+pub async fn a_claim_that_nobody_waits_for_holds_nobody_up(home: impl Home) {
+    let store = home.store();
+    let (ticket, _) = first(&*store, "xiaowang", "1").await;
+    let mut gone = Box::pin(first(&*store, "xiaowang", "2"));
+    let mut gone_later = Box::pin(first(&*store, "xiaowang", "3"));
+    let mut stays = Box::pin(first(&*store, "xiaowang", "4"));
+    assert!((&mut gone).now_or_never().is_none());
+    assert!((&mut gone_later).now_or_never().is_none());
+    assert!((&mut stays).now_or_never().is_none());
+    drop(gone);
+    // By now the turn belongs to the next one, who does not know it yet and leaves.
+    drop(ticket);
+    drop(gone_later);
+    drop(stays.await);
+
+    // Whoever stops waiting for a commit does not stop the commit.
+    let (ticket, _) = first(&*store, "xiaowang", "5").await;
+    let kept = turn("xiaowang", "5", words("投诉"), escalated());
+    let commit = store.commit_turn(ticket, kept, at(5));
+    drop(commit.now_or_never());
+    assert_eq!(repeat(&*store, "xiaowang", "5").await, None);
+}
+
+pub async fn of_racing_claims_of_a_turn_one_is_first(home: impl Home) {
+    for round in 0..20 {
+        let name = format!("race {round}");
+        let mut tasks = Vec::new();
+        for _ in 0..4 {
+            let (store, name) = (home.store(), name.clone());
+            tasks.push(tokio::spawn(async move {
+                let (account, from) = (shop(), follower("xiaowang"));
+                let claim = store.claim_turn(&account, &from, key(&name), START);
+                match claim.await.unwrap() {
+                    Claim::First { ticket, .. } => {
+                        let kept = turn("xiaowang", &name, words(&name), escalated());
+                        store.commit_turn(ticket, kept, START).await.unwrap();
+                        1
+                    }
+                    Claim::Repeat { .. } => 0,
+                }
+            }));
+        }
+        let mut firsts = 0;
+        for task in tasks {
+            firsts += task.await.unwrap();
+        }
+        assert_eq!(firsts, 1);
+    }
+    let page = home
+        .store()
+        .conversations(&Query {
+            limit: 9,
+            ..Query::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(page.conversations.len(), 1);
+    assert_eq!(page.conversations[0].version, 20);
+}
+
+pub async fn of_racing_agents_one_wins(mut home: impl Home) {
+    for round in 0..20_u64 {
+        let id = ask(&*home.store(), &format!("f{round}"), round).await.id;
+        let act = if round % 2 == 0 {
+            Act::Claim
+        } else {
+            reply("来了", None)
+        };
+        let mut tasks = Vec::new();
+        for name in ["lili", "xiaoli"] {
+            let (store, act) = (home.store(), act.clone());
+            let seed = key(&format!("{name} {round}"));
+            tasks.push(tokio::spawn(async move {
+                store.act(id, act, &agent(name), at(50), seed).await
+            }));
+        }
+        let mut winner = None;
+        let mut refused = None;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(acted) => assert!(winner.replace(acted.conversation).is_none(), "two won"),
+                Err(ActError::Refused(Refusal::OwnedBy(owner), _)) => refused = Some(owner),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        let winner = winner.unwrap();
+        assert_eq!(winner.owner, refused);
+        if round == 19 {
+            home.crash().await;
+            let now = home.store().conversation(id).await.unwrap();
+            assert_eq!(now, Some(winner));
+        }
+    }
+}
+
+pub async fn the_same_answer_twice_is_one_answer(mut home: impl Home) {
+    let asked = ask(&*home.store(), "xiaowang", 1).await;
+    let mut made = Vec::new();
+    for round in 0..4 {
+        let store = home.store();
+        let act = reply("您好", Some("click"));
+        let acted = store
+            .act(asked.id, act, &agent("lili"), at(2 + round), key("seed"))
+            .await
+            .unwrap();
+        assert_eq!(acted.already, round > 0);
+        made.push(acted.message.unwrap());
+        match round {
+            1 => home.crash().await,
+            2 => home.reopen().await,
+            _ => {}
+        }
+    }
+    made.dedup();
+    assert_eq!(made.len(), 1);
+    assert_eq!(
+        history(&*home.store(), &asked).await,
+        ["xiaowang 1 Received", "您好 Queued"]
+    );
+}
+
+pub async fn an_act_on_nothing_finds_nothing(home: impl Home) {
+    let store = home.store();
+    let nobody = wxreply::model::ConversationId::at(START, 0, key("nobody"));
+    let acted = store
+        .act(nobody, Act::Claim, &agent("lili"), START, key("seed"))
+        .await;
+    assert!(matches!(acted, Err(ActError::NotFound)));
+    assert_eq!(store.conversation(nobody).await.unwrap(), None);
+    assert_eq!(store.messages(nobody, None, 10).await.unwrap(), []);
+    store
+        .answer_late(nobody, key("1"), late_push("1", "迟", 1), START)
+        .await
+        .unwrap();
+    let push = MessageId::at(START, 0, key("push"));
+    store
+        .settle_push(nobody, push, Settled::Sent, START)
+        .await
+        .unwrap();
+    assert!(store.take_push(START).await.unwrap().is_none());
+}
+
+fn error(code: i64) -> PushError {
+    PushError {
+        code,
+        message: "no".into(),
+    }
+}
+
+/// Sends what is due at this second with this result; returns what was sent.
+async fn send(store: &dyn Store, n: u64, result: Settled) -> String {
+    let taken = store.take_push(at(n)).await.unwrap().unwrap();
+    assert_eq!(taken.push.state, Delivery::Sending);
+    store
+        .settle_push(taken.conversation, taken.push.id, result, at(n))
+        .await
+        .unwrap();
+    taken.push.reply.shown()
+}
+
+pub async fn history_shows_how_every_message_fared(mut home: impl Home) {
+    let store = home.store();
+    let asked = ask(&*store, "xiaowang", 1).await;
+    let lili = agent("lili");
+    let note = Act::Note {
+        text: "老客户".into(),
+    };
+    store
+        .act(asked.id, note, &lili, at(2), key("note"))
+        .await
+        .unwrap();
+    for (n, text) in [(3, "甲"), (4, "乙"), (5, "丙"), (6, "丁")] {
+        store
+            .act(asked.id, reply(text, None), &lili, at(n), key(text))
+            .await
+            .unwrap();
+    }
+    assert_eq!(send(&*store, 7, Settled::Sent).await, "甲");
+    assert_eq!(
+        send(
+            &*store,
+            8,
+            Settled::Failed {
+                error: error(40003)
+            }
+        )
+        .await,
+        "乙"
+    );
+    assert_eq!(
+        send(&*store, 9, Settled::Unknown { error: error(0) }).await,
+        "丙"
+    );
+    assert_eq!(
+        send(
+            &*store,
+            10,
+            Settled::Held {
+                error: error(45047)
+            }
+        )
+        .await,
+        "丁"
+    );
+    let lines = [
+        "xiaowang 1 Received",
+        "老客户 Received",
+        "甲 Sent",
+        "乙 Failed",
+        "丙 Unknown",
+        "丁 Held",
+    ];
+    assert_eq!(history(&*store, &asked).await, lines);
+    home.crash().await;
+    let store = home.store();
+    assert_eq!(history(&*store, &asked).await, lines);
+
+    let held = store.conversation(asked.id).await.unwrap().unwrap().pushes[0].id;
+    let view = Content::Event(Event {
+        kind: EventKind::View,
+        name: "VIEW".into(),
+        key: None,
+        fields: Vec::new(),
+    });
+    take_turn(
+        &*store,
+        turn("xiaowang", "view", view, Answer::default()),
+        at(11),
+    )
+    .await
+    .unwrap();
+    let handed = Answer {
+        given: [held].into_iter().collect(),
+        moved: Some(Move::Follower),
+        joined: Some(Reply::Text("丁".into())),
+        ..Answer::default()
+    };
+    take_turn(
+        &*store,
+        turn("xiaowang", "back", words("在吗"), handed),
+        at(12),
+    )
+    .await
+    .unwrap();
+    let now = history(&*store, &asked).await;
+    assert_eq!(now[5..], ["丁 Passive", "在吗 Received"]);
+    assert_eq!(
+        text(repeat(&*store, "xiaowang", "back").await).as_deref(),
+        Some("丁")
+    );
+    home.reopen().await;
+    assert_eq!(history(&*home.store(), &asked).await, now);
+}
+
+pub async fn history_comes_in_pages(mut home: impl Home) {
+    let store = home.store();
+    let mut asked = ask(&*store, "xiaowang", 0).await;
+    for n in 1..40 {
+        ask(&*store, "xiaoli", n).await;
+        let name = n.to_string();
+        let turn = turn("xiaowang", &name, words(&name), answered("好"));
+        asked = take_turn(&*store, turn, at(n)).await.unwrap();
+    }
+    let all = store.messages(asked.id, None, 1000).await.unwrap();
+    assert_eq!(all.len(), 79);
+    assert!(all.iter().map(|line| line.id).is_sorted());
+    home.reopen().await;
+    let store = home.store();
+    let mut pages = Vec::new();
+    let mut before = None;
+    loop {
+        let mut page = store.messages(asked.id, before, 7).await.unwrap();
+        let Some(oldest) = page.first() else { break };
+        before = Some(oldest.id);
+        page.extend(pages);
+        pages = page;
+    }
+    assert_eq!(pages, all);
+    let unknown = MessageId::at(START, 9, key("unknown"));
+    assert_eq!(
+        store.messages(asked.id, Some(unknown), 7).await.unwrap(),
+        []
+    );
+    assert_eq!(store.messages(asked.id, None, 0).await.unwrap(), []);
+}
+
+pub async fn a_late_answer_takes_the_place_of_the_turns_own(mut home: impl Home) {
+    let store = home.store();
+    let asked = take_turn(
+        &*store,
+        turn("xiaowang", "1", words("几点"), answered("九点")),
+        at(1),
+    )
+    .await;
+    let asked = asked.unwrap();
+    store
+        .answer_late(asked.id, key("1"), late_push("1", "九点", 1), at(6))
+        .await
+        .unwrap();
+    assert_eq!(
+        history(&*store, &asked).await,
+        ["几点 Received", "九点 Queued"]
+    );
+    assert_eq!(repeat(&*store, "xiaowang", "1").await, None);
+    home.crash().await;
+    let store = home.store();
+    assert_eq!(repeat(&*store, "xiaowang", "1").await, None);
+    assert_eq!(send(&*store, 7, Settled::Sent).await, "九点");
+    assert_eq!(
+        history(&*store, &asked).await,
+        ["几点 Received", "九点 Sent"]
+    );
+}
+
+pub async fn pushes_go_one_at_a_time_oldest_first(home: impl Home) {
+    let store = home.store();
+    let lili = agent("lili");
+    let (wang, li) = (ask(&*store, "wang", 1).await, ask(&*store, "li", 2).await);
+    for (conversation, n, text) in [(&wang, 3, "甲"), (&wang, 4, "乙"), (&li, 5, "丙")] {
+        store
+            .act(conversation.id, reply(text, None), &lili, at(n), key(text))
+            .await
+            .unwrap();
+    }
+    assert!(
+        store.take_push(at(2)).await.unwrap().is_none(),
+        "not due yet"
+    );
+    let first = store.take_push(at(9)).await.unwrap().unwrap();
+    assert_eq!(
+        (first.push.reply.shown().as_str(), first.push.attempts),
+        ("甲", 1)
+    );
+    assert_eq!(
+        (&first.follower, &first.account),
+        (&follower("wang"), &shop())
+    );
+    let second = store.take_push(at(9)).await.unwrap().unwrap();
+    assert_eq!(
+        second.push.reply.shown(),
+        "丙",
+        "one at a time per follower"
+    );
+    assert!(store.take_push(at(9)).await.unwrap().is_none());
+    store
+        .settle_push(first.conversation, first.push.id, Settled::Sent, at(9))
+        .await
+        .unwrap();
+    // Ended once; a second word on it changes nothing.
+    let failed = Settled::Failed { error: error(1) };
+    store
+        .settle_push(first.conversation, first.push.id, failed, at(9))
+        .await
+        .unwrap();
+    assert_eq!(history(&*store, &wang).await[1..], ["甲 Sent", "乙 Queued"]);
+
+    let mut takers = Vec::new();
+    for _ in 0..4 {
+        let store = home.store();
+        takers.push(tokio::spawn(async move {
+            store.take_push(at(9)).await.unwrap()
+        }));
+    }
+    let mut taken = 0;
+    for taker in takers {
+        taken += usize::from(taker.await.unwrap().is_some());
+    }
+    assert_eq!(taken, 1);
+}
+
+pub async fn a_push_to_be_tried_again_waits_for_its_time(mut home: impl Home) {
+    let store = home.store();
+    let asked = ask(&*store, "wang", 1).await;
+    store
+        .act(
+            asked.id,
+            reply("甲", None),
+            &agent("lili"),
+            at(2),
+            key("甲"),
+        )
+        .await
+        .unwrap();
+    assert_eq!(store.next_push_at().await, Some(at(2)));
+    let again = Settled::Again {
+        not_before: at(60),
+        error: error(-1),
+    };
+    send(&*store, 3, again).await;
+    home.crash().await;
+    let store = home.store();
+    assert_eq!(store.next_push_at().await, Some(at(60)));
+    assert!(store.take_push(at(59)).await.unwrap().is_none());
+    let taken = store.take_push(at(60)).await.unwrap().unwrap();
+    assert_eq!(
+        (taken.push.attempts, taken.push.error),
+        (2, Some(error(-1)))
+    );
+    assert_eq!(store.next_push_at().await, None);
+}
+
+pub async fn a_push_that_was_being_sent_is_unknown_after_a_crash(mut home: impl Home) {
+    let store = home.store();
+    let asked = ask(&*store, "wang", 1).await;
+    for text in ["甲", "乙"] {
+        store
+            .act(
+                asked.id,
+                reply(text, None),
+                &agent("lili"),
+                at(2),
+                key(text),
+            )
+            .await
+            .unwrap();
+    }
+    store.take_push(at(3)).await.unwrap().unwrap();
+    for _ in 0..2 {
+        home.crash().await;
+        let now = history(&*home.store(), &asked).await;
+        assert_eq!(now[1..], ["甲 Unknown", "乙 Queued"]);
+    }
+    assert_eq!(send(&*home.store(), 4, Settled::Sent).await, "乙");
+}
+
+pub async fn whoever_waits_for_pushes_is_woken(home: impl Home) {
+    let store = home.store();
+    let asked = ask(&*store, "wang", 1).await;
+    let waiting = tokio::spawn({
+        let store = home.store();
+        async move {
+            loop {
+                if let Some(taken) = store.take_push(at(9)).await.unwrap() {
+                    return taken;
+                }
+                store.push_queued().await;
+            }
+        }
+    });
+    store
+        .act(
+            asked.id,
+            reply("甲", None),
+            &agent("lili"),
+            at(2),
+            key("甲"),
+        )
+        .await
+        .unwrap();
+    assert_eq!(waiting.await.unwrap().push.reply.shown(), "甲");
+}
+
+pub async fn pages_of_conversations_show_each_once(mut home: impl Home) {
+    let mut known: Vec<Arc<Conversation>> = Vec::new();
+    for n in 0..30 {
+        // Five share each moment.
+        let turn = turn(&format!("f{n}"), &n.to_string(), words("你好"), escalated());
+        known.push(take_turn(&*home.store(), turn, at(n / 5)).await.unwrap());
+    }
+    home.reopen().await;
+    let store = home.store();
+    known.sort_by_key(|conversation| (conversation.updated_at, conversation.id));
+    known.reverse();
+    let mut seen = Vec::new();
+    let mut query = Query {
+        states: vec![State::Waiting],
+        limit: 7,
+        ..Query::default()
+    };
+    loop {
+        let page = store.conversations(&query).await.unwrap();
+        query.after = page
+            .conversations
+            .last()
+            .map(|last| (last.updated_at, last.id));
+        seen.extend(page.conversations);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, known);
+    let all = Query {
+        limit: 100,
+        ..Query::default()
+    };
+    let other = wxreply::model::AccountName::parse("other").unwrap();
+    let mut counts = Vec::new();
+    for query in [
+        Query {
+            accounts: vec![shop()],
+            ..all.clone()
+        },
+        Query {
+            accounts: vec![other],
+            ..all.clone()
+        },
+        Query {
+            follower: Some(follower("f7")),
+            ..all.clone()
+        },
+        Query {
+            states: vec![State::Bot, State::Held],
+            ..all.clone()
+        },
+        Query { limit: 0, ..all },
+    ] {
+        counts.push(
+            store
+                .conversations(&query)
+                .await
+                .unwrap()
+                .conversations
+                .len(),
+        );
+    }
+    assert_eq!(counts, [30, 0, 1, 0, 0]);
+}
+
+pub async fn counts_follow_the_states(mut home: impl Home) {
+    let store = home.store();
+    let wang = ask(&*store, "wang", 1).await;
+    ask(&*store, "li", 1).await;
+    take_turn(
+        &*store,
+        turn("zhao", "z", words("几点"), answered("九点")),
+        at(1),
+    )
+    .await
+    .unwrap();
+    store
+        .act(wang.id, Act::Claim, &agent("lili"), at(2), key("claim"))
+        .await
+        .unwrap();
+    let expected = [
+        (shop(), State::Bot, 1),
+        (shop(), State::Waiting, 1),
+        (shop(), State::Assigned, 1),
+    ];
+    assert_eq!(store.counts(), expected);
+    home.reopen().await;
+    assert_eq!(home.store().counts(), expected);
+}
+
+fn files(files: &[(&str, &str)]) -> RuleFiles {
+    let file = |(path, text): &(&str, &str)| ((*path).to_owned(), Bytes::from((*text).to_owned()));
+    RuleFiles(files.iter().map(file).collect())
+}
+
+pub async fn revisions_are_kept_and_can_be_brought_back(mut home: impl Home) {
+    let long = "长".repeat(200_000);
+    let old = files(&[("10.toml", "a"), ("media/map.png", &long)]);
+    let new = files(&[
+        ("10.toml", "b"),
+        ("empty.toml", ""),
+        ("media/map.png", &long),
+    ]);
+    let store = home.store();
+    assert_eq!(store.revisions().await.unwrap(), []);
+    assert_eq!(
+        store
+            .publish_revision(old.clone(), "lili", at(1))
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        store
+            .publish_revision(new.clone(), "disk", at(2))
+            .await
+            .unwrap(),
+        2
+    );
+    assert_eq!(
+        store
+            .publish_revision(old.clone(), "xiaoli", at(3))
+            .await
+            .unwrap(),
+        1
+    );
+    home.crash().await;
+    let store = home.store();
+    let revisions = store.revisions().await.unwrap();
+    let kept: Vec<_> = revisions
+        .iter()
+        .map(|kept| {
+            (
+                kept.revision,
+                kept.author.as_str(),
+                kept.at,
+                kept.active,
+                kept.hash.len(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        kept,
+        [(2, "disk", at(2), false, 64), (1, "lili", at(1), true, 64)]
+    );
+    assert_ne!(revisions[0].hash, revisions[1].hash);
+    assert_eq!(store.revision_files(1).await.unwrap(), Some(old));
+    assert_eq!(store.revision_files(2).await.unwrap(), Some(new));
+    assert_eq!(store.revision_files(3).await.unwrap(), None);
+
+    let mut tasks = Vec::new();
+    for name in ["lili", "xiaoli"] {
+        let store = home.store();
+        tasks.push(tokio::spawn(async move {
+            store
+                .publish_revision(files(&[("10.toml", "c")]), name, at(4))
+                .await
+                .unwrap()
+        }));
+    }
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), 3);
+    }
+    assert_eq!(home.store().revisions().await.unwrap().len(), 3);
+}
+
+pub async fn tokens_are_kept_until_they_are_revoked(mut home: impl Home) {
+    let token = |name: &str, role| ApiToken {
+        name: name.into(),
+        role,
+        accounts: vec![shop()],
+        sha256: [7; 32],
+        created_at: at(1),
+    };
+    let store = home.store();
+    let mut tasks = Vec::new();
+    for role in [Role::Viewer, Role::Admin] {
+        let (store, token) = (home.store(), token("kasse", role));
+        tasks.push(tokio::spawn(async move {
+            store.add_token(token).await.unwrap()
+        }));
+    }
+    let mut added = 0;
+    for task in tasks {
+        added += usize::from(task.await.unwrap());
+    }
+    assert_eq!(added, 1, "of two of one name one is kept");
+    assert!(store.add_token(token("app", Role::Agent)).await.unwrap());
+    home.crash().await;
+    let store = home.store();
+    let names: Vec<_> = store
+        .tokens()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|token| token.name)
+        .collect();
+    assert_eq!(names, ["app".into(), "kasse".into()]);
+    assert!(store.revoke_token("kasse").await.unwrap());
+    assert!(!store.revoke_token("kasse").await.unwrap());
+    home.reopen().await;
+    assert_eq!(
+        home.store().tokens().await.unwrap(),
+        [token("app", Role::Agent)]
+    );
+}
+
+pub async fn an_erased_follower_is_gone_and_nobody_else(mut home: impl Home) {
+    let store = home.store();
+    let mut wang = ask(&*store, "wang", 1).await;
+    for n in 2..20 {
+        let name = n.to_string();
+        take_turn(
+            &*store,
+            turn("li", &format!("li {n}"), words(&name), answered("好")),
+            at(n),
+        )
+        .await
+        .unwrap();
+        let kept = turn("wang", &name, words(&name), answered("好"));
+        wang = take_turn(&*store, kept, at(n)).await.unwrap();
+    }
+    let li = ask(&*store, "li", 20).await;
+    store
+        .act(
+            wang.id,
+            reply("甲", None),
+            &agent("lili"),
+            at(21),
+            key("甲"),
+        )
+        .await
+        .unwrap();
+    let others = store.messages(li.id, None, 100).await.unwrap();
+    assert_eq!(others.len(), 37);
+    assert!(store.erase(&shop(), &follower("wang")).await.unwrap());
+    assert!(!store.erase(&shop(), &follower("wang")).await.unwrap());
+    assert!(!store.erase(&shop(), &follower("nobody")).await.unwrap());
+    for round in 0..3 {
+        let store = home.store();
+        assert_eq!(store.conversation(wang.id).await.unwrap(), None);
+        assert_eq!(store.messages(wang.id, None, 10).await.unwrap(), []);
+        assert!(store.take_push(at(99)).await.unwrap().is_none());
+        assert_eq!(store.counts(), [(shop(), State::Waiting, 1)]);
+        assert_eq!(
+            repeat(&*store, "wang", "7").await,
+            None,
+            "a repeat stays a repeat"
+        );
+        assert_eq!(store.messages(li.id, None, 100).await.unwrap(), others);
+        match round {
+            0 => home.crash().await,
+            _ => home.reopen().await,
+        }
+    }
+    let store = home.store();
+    let back = ask(&*store, "wang", 30).await;
+    assert_eq!((back.version, back.id == wang.id), (1, false));
+    home.reopen().await;
+    assert_eq!(history(&*home.store(), &back).await, ["wang 30 Received"]);
+}
+
+pub async fn a_megabyte_is_kept_whole(mut home: impl Home) {
+    let long = "信".repeat((1 << 20) / 3);
+    let store = home.store();
+    let asked = take_turn(&*store, turn("wang", "1", words(&long), escalated()), at(1))
+        .await
+        .unwrap();
+    ask(&*store, "wang", 2).await;
+    take_turn(
+        &*store,
+        turn("li", "3", words("短"), answered(&long)),
+        at(3),
+    )
+    .await
+    .unwrap();
+    for round in 0..3 {
+        let store = home.store();
+        let lines = store.messages(asked.id, None, 10).await.unwrap();
+        assert_eq!(lines.len(), 2);
+        assert!(*lines[0].text == *long, "round {round}");
+        assert_eq!(
+            text(repeat(&*store, "li", "3").await).map(|text| text.len()),
+            Some(long.len())
+        );
+        match round {
+            0 => home.crash().await,
+            _ => home.reopen().await,
+        }
+    }
+    assert!(
+        home.store()
+            .erase(&shop(), &follower("wang"))
+            .await
+            .unwrap()
+    );
+    home.crash().await;
+    assert_eq!(repeat(&*home.store(), "wang", "1").await, None);
+}
+
+pub async fn a_closed_store_refuses(home: impl Home) {
+    let store = home.store();
+    let asked = ask(&*store, "wang", 1).await;
+    assert_eq!(store.health(), Health::Good);
+    let (ticket, _) = first(&*store, "li", "2").await;
+    store.close().await;
+    store.close().await;
+    let closed = |error: Error| assert!(matches!(error, Error::Closed), "{error}");
+    let kept = turn("li", "2", words("二"), escalated());
+    closed(store.commit_turn(ticket, kept, at(2)).await.unwrap_err());
+    closed(
+        store
+            .claim_turn(&shop(), &follower("wang"), key("3"), at(3))
+            .await
+            .unwrap_err(),
+    );
+    closed(store.conversation(asked.id).await.unwrap_err());
+    closed(store.messages(asked.id, None, 1).await.unwrap_err());
+    closed(store.tokens().await.unwrap_err());
+    closed(store.revoke_token("x").await.unwrap_err());
+    closed(store.erase(&shop(), &follower("wang")).await.unwrap_err());
+    let acted = store
+        .act(asked.id, Act::Claim, &agent("lili"), at(4), key("x"))
+        .await;
+    assert!(matches!(acted, Err(ActError::Store(Error::Closed))));
+}
