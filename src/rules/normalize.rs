@@ -180,7 +180,7 @@ fn begins(c: char) -> bool {
     !combines(c) && !first.is_some_and(combines)
 }
 
-/// What is looked up per character, built at first use from the embedded lists.
+/// What is looked up per character, built at first use.
 struct Tables {
     /// For each character of the Basic Multilingual Plane its [`simple`] form; 0 for those that have none, and for NUL.
     simple: Box<[u16]>,
@@ -220,15 +220,30 @@ fn tables() -> &'static Tables {
     &TABLES
 }
 
-fn simple_forms() -> Box<[u16]> {
-    let lines = include_str!("simplified.txt").lines();
-    let mut chars = lines
-        .filter(|line| !line.starts_with('#'))
-        .flat_map(str::chars);
-    let mut simplified = HashMap::new();
-    while let (Some(traditional), Some(form)) = (chars.next(), chars.next()) {
-        simplified.insert(traditional, form);
+/// Common traditional characters, each followed by its simplified form, that fast2s leaves alone or maps elsewhere.
+const ALSO_TRADITIONAL: &str =
+    "瀋沈疊叠睏困冑胄嚐尝囌苏彆别慼戚裊袅諮咨颺飏騖骛鼕冬賻赙慾欲祕秘羣群糉粽";
+/// Simplified characters that fast2s changes all the same.
+const SIMPLIFIED_ALREADY: &str = "呱呵彷捍煅磐祗薰阪黏仝疋";
+
+/// Character by character: what a phrase would want does not matter, because keywords and messages take the same way.
+fn simplified_forms() -> HashMap<char, char> {
+    let mut forms = HashMap::new();
+    for c in '\u{3400}'..='\u{9FFF}' {
+        let form = fast2s::convert(c.encode_utf8(&mut [0; 4])).chars().next();
+        if let Some(form) = form.filter(|form| *form != c && !SIMPLIFIED_ALREADY.contains(c)) {
+            forms.insert(c, form);
+        }
     }
+    let mut also = ALSO_TRADITIONAL.chars();
+    while let (Some(traditional), Some(form)) = (also.next(), also.next()) {
+        forms.insert(traditional, form);
+    }
+    forms
+}
+
+fn simple_forms() -> Box<[u16]> {
+    let simplified = simplified_forms();
     let form = |c: u16| {
         let c = char::from_u32(u32::from(c))?;
         let form = simple(c, |c| simplified.get(&c).copied().unwrap_or(c))?;
@@ -277,6 +292,7 @@ mod tests {
             ("ＷｉＦｉ　密码", "wifi 密码"),
             ("「几点  关门」～", "几点 关门"),
             ("瀋陽門店在哪", "沈阳门店在哪"),
+            ("呵呵，頂呱呱", "呵呵,顶呱呱"),
             ("Ⅷ①㎏", "viii1kg"),
             ("İstanbul J\u{30C}", "i̇stanbul ǰ"),
             ("好的👌", "好的👌"),
