@@ -380,3 +380,16 @@ fn more_than_two_thousand_regexes_on_an_account_are_refused() {
     let more = files(&[("a.toml", &a), ("b.toml", &all)]);
     assert_eq!(codes(&compile(&more, &Options::default())), ["E121"]);
 }
+
+#[test]
+fn files_that_are_too_large_are_refused_unread() {
+    let spaces = Bytes::from(vec![b' '; 64 * 1024 * 1024]);
+    let mut list = vec![("a.toml".to_owned(), Bytes::from([&*spaces, b" "].concat()))];
+    let compiled = compile(&RuleFiles(list.clone()), &Options::default());
+    assert_eq!(codes(&compiled), ["E004"]);
+    // Settings files that nobody reads count as well.
+    list.clear();
+    list.extend((0..9).map(|n| (format!("_{n}.toml"), spaces.clone())));
+    let compiled = compile(&RuleFiles(list), &Options::default());
+    assert!(codes(&compiled).contains(&"E004"));
+}
