@@ -138,7 +138,7 @@ impl Talk {
             known.apply(&Entry {
                 at: self.now,
                 conversation: known.id,
-                change,
+                change: *change,
             });
         }
     }

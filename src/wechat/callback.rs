@@ -86,7 +86,11 @@ impl From<QueryError> for Refused {
 
 impl From<XmlError> for Refused {
     fn from(error: XmlError) -> Self {
-        Self::bad_request(error.step())
+        match error {
+            // DESIGN §3 counts bytes that are no text among what never became a message.
+            XmlError::NotUtf8 => Self::forbidden(error.step()),
+            _ => Self::bad_request(error.step()),
+        }
     }
 }
 

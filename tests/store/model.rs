@@ -264,7 +264,7 @@ impl World {
                 assert_eq!((found.already, found.message), (true, message));
             }
             (Ok(Acted::Change(change)), Ok(found)) => {
-                self.model.apply(from, id, change);
+                self.model.apply(from, id, *change);
                 assert_eq!(Some(&*found.conversation), self.model.conversation(from));
             }
             (expected, found) => panic!("{expected:?} but {found:?}"),
@@ -411,7 +411,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn the_store_is_a_fold_over_its_entries(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -6,12 +6,13 @@
 //! error everything is refused until the database is reopened; its log is recovered up to the first torn write, so of two
 //! writes the later is never there without the earlier.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -22,6 +23,10 @@ use crate::store::Error;
 const CACHE_BYTES: u64 = 1 << 20;
 /// How much must fit on the disk before a database that refused is opened again.
 const PROBE_BYTES: usize = 1 << 20;
+
+/// How often, and how far apart, its lock is tried.
+const LOCK_TRIES: u32 = 1000;
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// Which of the database's maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +120,7 @@ impl Disk {
     }
 
     fn start(&self) -> Result<Open, Cause> {
+        self.wait_for_lock()?;
         let open = guarded(|| {
             let database = ::sled::Config::new()
                 .path(&self.dir)
@@ -142,6 +148,24 @@ impl Disk {
                 .map_err(Cause::from)?;
         }
         Ok(open)
+    }
+
+    /// sled's threads hold its file, and the lock on it, a moment longer than its last handle. Nobody else can have it: the
+    /// directory's own lock is ours.
+    fn wait_for_lock(&self) -> Result<(), Cause> {
+        let Ok(file) = File::open(self.dir.join("db")) else {
+            return Ok(());
+        };
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::WouldBlock) => std::thread::park_timeout(LOCK_PAUSE),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
+        }
+        Err(Cause::Other(
+            "the database does not let go of its file".into(),
+        ))
     }
 
     /// Lets go of the files. Everything after this fails with [`Error::Closed`].
