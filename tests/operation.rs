@@ -87,6 +87,23 @@ fn a_broken_rules_directory_leaves_the_last_good_set_running() {
 }
 
 #[test]
+fn rules_whose_own_test_fails_do_not_run() {
+    let world = World::start();
+    let stopped = world.kill();
+    std::fs::write(
+        stopped.path().join("rules/20-more.toml"),
+        "[[rule]]\nid = \"dogs\"\nany = [\"狗\"]\nreply = \"可以带。\"\ntests = [{ say = \"能带猫吗\", expect = \"dogs\" }]\n",
+    )
+    .unwrap();
+    let world = stopped.start();
+    world.log.wait(|line| line.contains("20-more.toml:5"));
+    world
+        .log
+        .wait(|line| line.contains("the last good revision runs"));
+    assert!(!world.says("plain", LI, "能带狗吗").text().contains("可以带"));
+}
+
+#[test]
 fn an_answer_is_pushed_where_the_account_can_push() {
     let wechat = Wechat::start(simulator::Settings::default()).unwrap();
     let shop = AccountSettings::secure("pushing", "");

@@ -14,7 +14,7 @@ use super::metrics::Metrics;
 use super::remote::Proxies;
 use super::webhook::Door;
 use super::{Application, Settings, Site, bind, clock};
-use crate::decide::ActiveRules;
+use crate::decide::{ActiveRules, inline};
 use crate::delivery::Delivery;
 use crate::model::{AccountName, RuleFiles};
 use crate::rules::diagnostic::render;
@@ -218,6 +218,19 @@ async fn active_rules(
         )
         .await;
     };
+    let mut active = ActiveRules {
+        set,
+        revision: None,
+    };
+    let failed = inline::run_tests(&active);
+    if !failed.is_empty() {
+        return last_good(
+            settings,
+            store,
+            trouble_of(&failed, &files, &settings.rules),
+        )
+        .await;
+    }
     let revision = store
         .publish_revision(files, "directory", clock::now())
         .await
@@ -228,17 +241,12 @@ async fn active_rules(
         .count();
     tracing::info!(
         rules.revision = revision,
-        rules.count = set.len(),
+        rules.count = active.set.len(),
         rules.warnings = warnings,
         "rules loaded"
     );
-    Ok((
-        ActiveRules {
-            set,
-            revision: Some(revision),
-        },
-        None,
-    ))
+    active.revision = Some(revision);
+    Ok((active, None))
 }
 
 fn trouble_of(diagnostics: &[Diagnostic], files: &RuleFiles, directory: &Path) -> Trouble {
