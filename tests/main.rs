@@ -4,6 +4,7 @@
 mod api;
 mod architecture;
 mod config;
+mod crowd;
 mod simulator;
 mod store;
 mod support;
