@@ -182,7 +182,6 @@ fn assert_reply_is_sealed_with(key: &str, account: &Account, opened: &Opened) {
     let body = callback::answer(
         account,
         &opened.seal,
-        &opened.incoming,
         Some(&reply),
         5,
         now,
@@ -426,7 +425,6 @@ fn replies() {
         let body = callback::answer(
             &account,
             &opened.seal,
-            &opened.incoming,
             reply.as_ref(),
             at,
             ANY_TIME.0,

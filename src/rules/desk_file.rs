@@ -15,8 +15,10 @@ use crate::model::reply::TEXT_LIMIT;
 
 const DESK: &[Key] = keys!(
     ["ack", "ack_every", "sorry", "unsupported", "human_reserve", "quiet_after", "allow_empty"],
-    not_yet ["claim_timeout", "calendar", "sla", "alert"]
+    not_yet []
 );
+/// Settings of the format that this version reads over: leaving them out changes no answer.
+const WITHOUT_EFFECT: &[&str] = &["claim_timeout", "calendar", "sla", "alert"];
 /// WeChat allows five pushes per message.
 const MOST_RESERVE: i64 = 5;
 
@@ -29,6 +31,10 @@ pub(super) fn read(
     let owner = Words::new("_desk.toml ", "_desk.toml");
     let mut allows_empty = false;
     for (key, value) in table {
+        if WITHOUT_EFFECT.contains(&&**key.get_ref()) {
+            without_effect(sheet, key.span(), &format!("`{}`", key.get_ref()));
+            continue;
+        }
         if !sheet.knows(key, DESK, &owner) {
             continue;
         }
@@ -69,25 +75,18 @@ fn line(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Option<Arc<str>>
     for piece in pieces(text.text) {
         match piece {
             Written::Text(part) => line.push_str(part),
+            Written::Gap(name @ ("topic" | "promise"), range) => {
+                let span = sheet.inside(&text, range);
+                without_effect(sheet, span, &format!("{{{name}}}"));
+                line.push(EMPTY);
+            }
             Written::Gap(name, range) => {
                 let span = sheet.inside(&text, range);
-                let (code, zh, en) = match name {
-                    "topic" | "promise" => (
-                        Code::NotYet,
-                        "这个版本还没有变量",
-                        "this version does not have the placeholder",
-                    ),
-                    _ => (
-                        Code::UnknownPlaceholder,
-                        "不认识的变量",
-                        "unknown placeholder",
-                    ),
-                };
-                sheet.report(
-                    code,
-                    span,
-                    Words::new(format!("{zh} {{{name}}}"), format!("{en} {{{name}}}")),
+                let (zh, en) = (
+                    format!("不认识的变量 {{{name}}}"),
+                    format!("unknown placeholder {{{name}}}"),
                 );
+                sheet.report(Code::UnknownPlaceholder, span, Words::new(zh, en));
                 return None;
             }
             Written::Open(range) => {
@@ -97,7 +96,32 @@ fn line(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Option<Arc<str>>
             }
         }
     }
-    Some(line.into())
+    Some(without_gaps(&line).into())
+}
+
+/// Stands where a placeholder without a value was.
+const EMPTY: char = '\0';
+
+/// Closes the gaps that empty placeholders leave: of the two punctuation marks around one, the second stays.
+fn without_gaps(line: &str) -> String {
+    let is_mark = |c: char| ",，、;；。.!！?？".contains(c);
+    let mut parts = line.split(EMPTY);
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        if part.starts_with(is_mark) {
+            whole.truncate(whole.trim_end_matches(is_mark).len());
+        }
+        whole.push_str(part);
+    }
+    whole
+}
+
+fn without_effect(sheet: &mut Sheet<'_>, span: std::ops::Range<usize>, what: &str) {
+    let words = Words::new(
+        format!("{what} 在这个版本里还不起作用"),
+        format!("{what} has no effect in this version yet"),
+    );
+    sheet.report(Code::NoEffect, span, words);
 }
 
 /// Reports a brace that nothing closes.
@@ -128,4 +152,21 @@ fn duration(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Option<Durat
         );
     }
     duration
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_placeholder_takes_one_of_its_punctuation_marks_with_it() {
+        for (line, closed) in [
+            ("收到,\0我请同事来回答,\0。", "收到,我请同事来回答。"),
+            ("\0收到", "收到"),
+            ("收到。", "收到。"),
+            ("收到。\0", "收到。"),
+        ] {
+            assert_eq!(without_gaps(line), closed);
+        }
+    }
 }

@@ -76,6 +76,7 @@ codes! {
     NeverMatches = "W213" Warning "永远匹配不到" "can never match";
     NeverSent = "W214" Warning "发不出去" "never sent";
     UnknownFile = "W220" Warning "不读的文件" "file not read";
+    NoEffect = "W221" Warning "还不起作用" "no effect yet";
 }
 
 impl Serialize for Code {
