@@ -11,6 +11,7 @@
 mod api;
 mod architecture;
 mod config;
+mod crowd;
 mod operation;
 mod rules;
 mod simulator;

@@ -11,7 +11,7 @@ use prometheus::{
 };
 
 use crate::decide::Outcome;
-use crate::model::entry::{Move, Priority, Settled};
+use crate::model::entry::{Move, Priority, Reason, Settled};
 use crate::model::{AccountName, By, Content, EventKind, Reply, RuleId, State};
 use crate::store::Taken;
 use crate::turn::{Answered, Course};
@@ -52,8 +52,12 @@ pub(super) struct AccountMetrics {
     seconds: Histogram,
     rules: RwLock<AHashMap<RuleId, IntCounter>>,
     hits: IntCounterVec,
+    other_hits: IntCounter,
+    acks: IntCounter,
     unmatched: IntCounter,
     escalations: IntCounterVec,
+    /// Of the usual reason and priority.
+    escalated: IntCounter,
 }
 
 impl Metrics {
@@ -165,8 +169,17 @@ impl Metrics {
             seconds: self.seconds.with_label_values(&[name]),
             rules: RwLock::default(),
             hits: self.hits.clone(),
+            other_hits: self.hits.with_label_values(&[name, "other"]),
+            acks: self
+                .replies
+                .with_label_values(&[name, "passive", "ack", "ok"]),
             unmatched: self.unmatched.with_label_values(&[name]),
             escalations: self.escalations.clone(),
+            escalated: self.escalations.with_label_values(&[
+                name,
+                Reason::Unmatched.word(),
+                priority_word(Priority::Normal),
+            ]),
         }
     }
 
@@ -259,7 +272,7 @@ impl AccountMetrics {
                     self.route("desk", "rule", "ok")
                 }
                 By::Rule => self.by_rule.inc(),
-                By::Ack => self.route("passive", "ack", "ok"),
+                By::Ack => self.acks.inc(),
                 By::System => self.route("passive", "system", "ok"),
                 By::Agent | By::Follower => {}
             }
@@ -268,8 +281,11 @@ impl AccountMetrics {
             self.route("held", "agent", "ok");
         }
         if let Some(Move::Escalate { reason, priority }) = answered.moved {
-            if reason == crate::model::entry::Reason::Unmatched {
+            if reason == Reason::Unmatched {
                 self.unmatched.inc();
+                if priority == Priority::Normal {
+                    return self.escalated.inc();
+                }
             }
             self.escalations
                 .with_label_values(&[
@@ -288,15 +304,15 @@ impl AccountMetrics {
     }
 
     fn hit(&self, rule: &RuleId) {
-        if let Some(counter) = self.rules.read().get(rule) {
-            return counter.inc();
+        let rules = self.rules.read();
+        match rules.get(rule) {
+            Some(counter) => return counter.inc(),
+            None if rules.len() >= RULES => return self.other_hits.inc(),
+            None => drop(rules),
         }
         let mut rules = self.rules.write();
         if rules.len() >= RULES {
-            return self
-                .hits
-                .with_label_values(&[self.account.as_str(), "other"])
-                .inc();
+            return self.other_hits.inc();
         }
         let counter = || {
             self.hits
