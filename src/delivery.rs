@@ -140,7 +140,7 @@ impl Delivery {
     }
 }
 
-/// What a failed attempt leads to (DESIGN §3, outbox). `attempts` counts this one.
+/// What a failed attempt leads to (ARCHITECTURE.md, "The outbox"). `attempts` counts this one.
 fn settle(error: SendError, attempts: u8, now: Time) -> Settled {
     match error {
         SendError::NotConnected(message) => Settled::Again {

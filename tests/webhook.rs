@@ -1,4 +1,4 @@
-//! Drives the callback of the real binary: the status table of DESIGN §3 row by row, and that a refusal leaves nothing behind.
+//! Drives the callback of the real binary: the status table of ARCHITECTURE.md row by row, and that a refusal leaves nothing behind.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};

@@ -18,7 +18,7 @@ use crate::rules::{Found, Question, RuleSet};
 
 /// How often a question may be answered in ten minutes before a person looks at it.
 const SAME_QUESTION: usize = 3;
-/// After this time at Tencent's desk rules speak again (`wechat-protocol.md` §5.1).
+/// After this time at Tencent's desk rules speak again (WeChat: 将消息转发到客服).
 const EXTERNAL_FOR: Duration = Duration::from_secs(1800);
 
 /// A rule set with the number under which the store keeps it.
@@ -185,7 +185,7 @@ fn without_held(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: T
     let answered = found.as_ref().and_then(|found| rules.set.answer(found));
     let is_event = matches!(message.content, Content::Event(_));
     match answered {
-        // The desk takes messages only (`wechat-protocol.md` §5.1).
+        // The desk takes messages only (WeChat: 将消息转发到客服).
         Some(answered) if !(is_event && matches!(answered.reply, Reply::Transfer { .. })) => {
             let mut decision = silent(Silence::Uncovered, true);
             decision.silence = None;

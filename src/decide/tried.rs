@@ -1,5 +1,5 @@
 //! Says what a decision is and how it came about, in the form that `try` and `POST /try` print.
-//! Owns: the JSON of DESIGN §6. Uses: rules, model. Never: decides.
+//! Owns: the JSON form of a decision. Uses: rules, model. Never: decides.
 
 use serde::Serialize;
 use serde_json::{Value, json};

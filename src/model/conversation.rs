@@ -27,7 +27,7 @@ const KEYS_KEPT: usize = 64;
 /// How long an answer waits for the follower's next visit.
 pub const HELD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Who speaks next in a conversation (`console-design.md` §4).
+/// Who speaks next in a conversation (ARCHITECTURE.md, "A conversation's states").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {

@@ -136,7 +136,7 @@ impl Answer {
         }
     }
 
-    /// Whether the turn must be on disk before WeChat is answered (DESIGN §3): it moves the conversation, hands out an
+    /// Whether the turn must be on disk before WeChat is answered: it moves the conversation, hands out an
     /// answer or queues a push. Messages to a person are decided with `Move::Owner`, so they count as well.
     pub fn is_durable(&self) -> bool {
         self.moved.is_some() || !self.given.is_empty() || self.push.is_some()

@@ -1,4 +1,4 @@
-//! Counts what happens, under the names that operators' dashboards know (`console-design.md` §6).
+//! Counts what happens, under the names that operators' dashboards know.
 //! Owns: metric names, labels and their bounds. Uses: prometheus, model. Never: a label with a follower, a text or an address.
 
 use std::time::Duration;

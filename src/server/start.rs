@@ -82,7 +82,7 @@ pub(super) async fn build(settings: Settings) -> Result<Application, StartError>
 
 async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
     let remembered = StoreSettings {
-        // DESIGN §3: a repeat with a fresh enough time stamp must find its answer.
+        // A repeat with a fresh enough time stamp must find its answer.
         ledger_for: LEDGER_FOR.max(settings.max_skew.saturating_mul(2)),
         ..StoreSettings::default()
     };

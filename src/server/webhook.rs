@@ -1,5 +1,5 @@
 //! Answers WeChat's callback: bounds the body, opens the push, runs its turn, sends what it leads to.
-//! Owns: the callback's status codes (DESIGN §3) and what is logged of a refusal. Uses: wechat, turn. Never: rules, the store, an error page.
+//! Owns: the callback's status codes (ARCHITECTURE.md, "Status codes") and what is logged of a refusal. Uses: wechat, turn. Never: rules, the store, an error page.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -100,7 +100,7 @@ impl From<QueryError> for Refused {
 impl From<XmlError> for Refused {
     fn from(error: XmlError) -> Self {
         match error {
-            // DESIGN §3 counts bytes that are no text among what never became a message.
+            // ARCHITECTURE.md counts bytes that are no text among what never became a message.
             XmlError::NotUtf8 => Self::forbidden(error.step()),
             _ => Self::bad_request(error.step()),
         }
@@ -131,7 +131,7 @@ pub fn verify_url(
 /// signature and its ciphertext, and the clear message last.
 ///
 /// # Errors
-/// [`Refused`], with the kind that DESIGN §3 gives to each failure.
+/// [`Refused`], with the kind that the table in ARCHITECTURE.md gives to each failure.
 pub fn open(
     account: &Account,
     query: &str,

@@ -141,7 +141,7 @@ pub fn decrypt(key: &AesKey, app_id: &str, encrypted: &str) -> Result<Vec<u8>, C
     Ok(frame)
 }
 
-/// Takes the message out of a decrypted frame, after every check of `wechat-protocol.md` §3.2 but that for UTF-8.
+/// Takes the message out of a decrypted frame, after every check but that for UTF-8.
 ///
 /// # Errors
 /// [`CryptoError`] for padding, length field or AppID.
