@@ -223,15 +223,23 @@ fn a_crowd_is_answered_in_time_and_every_message_is_kept_once() {
     }
 }
 
-/// One follower's part while the server is killed again and again: speaks, lets WeChat repeat what was answered before a
-/// kill, and wishes for an agent's answer now and then.
-fn speaks(
-    mut talk: Talk,
-    share: &[&str],
-    gate: &Gate,
-    mut dice: Dice,
+/// One follower's part while the server is killed again and again.
+struct Part<'a> {
+    talk: Talk,
+    share: Vec<&'a str>,
+    dice: Dice,
+    /// Where this follower's wishes for an agent's answer go.
     wishes: Option<mpsc::Sender<Wish>>,
-) -> Talk {
+}
+
+/// Speaks, lets WeChat repeat what was answered before a kill, and wishes for an agent's answer now and then.
+fn speaks(part: Part<'_>, gate: &Gate) -> Talk {
+    let Part {
+        mut talk,
+        share,
+        mut dice,
+        wishes,
+    } = part;
     let is_open = Arc::new(AtomicBool::new(false));
     let mut life = gate.life();
     for (n, text) in share.iter().enumerate() {
@@ -313,9 +321,14 @@ fn killed_again_and_again_the_server_keeps_its_word() {
         }
         let talking = shares(&messages).into_iter().enumerate().map(|(n, share)| {
             let account = if n % 5 == 0 { "mute" } else { "shop" };
-            let wishes = (n % 2 == 0).then(|| wish.clone());
-            let (talk, gate, dice) = (platform.follower(n, account), &gate, Dice(dice.next()));
-            scope.spawn(move || speaks(talk, &share, gate, dice, wishes))
+            let part = Part {
+                talk: platform.follower(n, account),
+                share,
+                dice: Dice(dice.next()),
+                wishes: (n % 2 == 0).then(|| wish.clone()),
+            };
+            let gate = &gate;
+            scope.spawn(move || speaks(part, gate))
         });
         let talking: Vec<_> = talking.collect();
         drop(wish);
