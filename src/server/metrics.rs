@@ -11,8 +11,9 @@ use prometheus::{
 };
 
 use crate::decide::Outcome;
-use crate::model::entry::{Move, Priority, Settled};
+use crate::model::entry::{Move, Priority, Reason, Settled};
 use crate::model::{AccountName, By, Content, EventKind, Reply, RuleId, State};
+use crate::store::Taken;
 use crate::turn::{Answered, Course};
 
 /// How many rules have a label of their own; hits of further ones count as `other`.
@@ -51,8 +52,12 @@ pub(super) struct AccountMetrics {
     seconds: Histogram,
     rules: RwLock<AHashMap<RuleId, IntCounter>>,
     hits: IntCounterVec,
+    other_hits: IntCounter,
+    acks: IntCounter,
     unmatched: IntCounter,
     escalations: IntCounterVec,
+    /// Of the usual reason and priority.
+    escalated: IntCounter,
 }
 
 impl Metrics {
@@ -164,13 +169,23 @@ impl Metrics {
             seconds: self.seconds.with_label_values(&[name]),
             rules: RwLock::default(),
             hits: self.hits.clone(),
+            other_hits: self.hits.with_label_values(&[name, "other"]),
+            acks: self
+                .replies
+                .with_label_values(&[name, "passive", "ack", "ok"]),
             unmatched: self.unmatched.with_label_values(&[name]),
             escalations: self.escalations.clone(),
+            escalated: self.escalations.with_label_values(&[
+                name,
+                Reason::Unmatched.word(),
+                priority_word(Priority::Normal),
+            ]),
         }
     }
 
     /// Notes an attempt to push.
-    pub(super) fn pushed(&self, account: &AccountName, result: &Settled) {
+    pub(super) fn pushed(&self, taken: &Taken, result: &Settled) {
+        let account = taken.account.as_str();
         let (code, word) = match result {
             Settled::Sent => ("ok".to_owned(), "sent"),
             Settled::Again { error, .. } => (code(error.code), "again"),
@@ -178,13 +193,16 @@ impl Metrics {
             Settled::Failed { error } => (code(error.code), "failed"),
             Settled::Unknown { error } => (code(error.code), "unknown"),
         };
-        self.api
-            .with_label_values(&[account.as_str(), "custom_send", &code])
-            .inc();
-        if word != "again" {
-            self.replies
-                .with_label_values(&[account.as_str(), "push", "agent", word])
-                .inc();
+        let labels = [account, "custom_send", &code];
+        self.api.with_label_values(&labels).inc();
+        if !matches!(result, Settled::Again { .. }) {
+            let by = if taken.push.by == By::Agent {
+                "agent"
+            } else {
+                "rule"
+            };
+            let labels = [account, "push", by, word];
+            self.replies.with_label_values(&labels).inc();
         }
     }
 
@@ -254,7 +272,7 @@ impl AccountMetrics {
                     self.route("desk", "rule", "ok")
                 }
                 By::Rule => self.by_rule.inc(),
-                By::Ack => self.route("passive", "ack", "ok"),
+                By::Ack => self.acks.inc(),
                 By::System => self.route("passive", "system", "ok"),
                 By::Agent | By::Follower => {}
             }
@@ -263,8 +281,11 @@ impl AccountMetrics {
             self.route("held", "agent", "ok");
         }
         if let Some(Move::Escalate { reason, priority }) = answered.moved {
-            if reason == crate::model::entry::Reason::Unmatched {
+            if reason == Reason::Unmatched {
                 self.unmatched.inc();
+                if priority == Priority::Normal {
+                    return self.escalated.inc();
+                }
             }
             self.escalations
                 .with_label_values(&[
@@ -283,15 +304,15 @@ impl AccountMetrics {
     }
 
     fn hit(&self, rule: &RuleId) {
-        if let Some(counter) = self.rules.read().get(rule) {
-            return counter.inc();
+        let rules = self.rules.read();
+        match rules.get(rule) {
+            Some(counter) => return counter.inc(),
+            None if rules.len() >= RULES => return self.other_hits.inc(),
+            None => drop(rules),
         }
         let mut rules = self.rules.write();
         if rules.len() >= RULES {
-            return self
-                .hits
-                .with_label_values(&[self.account.as_str(), "other"])
-                .inc();
+            return self.other_hits.inc();
         }
         let counter = || {
             self.hits

@@ -22,7 +22,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use ahash::AHashMap;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use crate::decide::ActiveRules;
@@ -52,7 +52,7 @@ struct Site {
     turns: Arc<Turns>,
     rules: Arc<ArcSwap<ActiveRules>>,
     /// What is wrong with the rules directory while an older set runs.
-    rules_trouble: ArcSwapOption<String>,
+    rules_trouble: Option<String>,
     doors: AHashMap<String, Door>,
     proxies: Proxies,
     access: Access,
@@ -134,7 +134,11 @@ fn bind(site: Site, prefix: &str, listen: SocketAddr) -> std::io::Result<(Server
     let site = Data::new(site);
     let prefix = prefix.to_owned();
     let app = move || {
-        let app = App::new()
+        // A literal path for each account: the pattern behind them costs a regular expression, and only strangers pay it.
+        let doors = site.doors.keys().fold(App::new(), |app, name| {
+            app.service(web::resource(format!("{prefix}/wx/{name}")).to(webhook::callback))
+        });
+        let app = doors
             .app_data(Data::clone(&site))
             .service(web::resource(format!("{prefix}/wx/{{account}}")).to(webhook::callback))
             .configure(health::routes(&prefix))

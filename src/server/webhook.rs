@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::body::{self, Unread};
 use super::metrics::AccountMetrics;
 use super::{Site, clock};
-use crate::model::{Content, Incoming, Reply, Time};
+use crate::model::{Reply, Time};
 use crate::turn::Received;
 use crate::wechat::callback::{self, Opened, SUCCESS};
 use crate::wechat::{Account, Refused, RefusedKind, Seal};
@@ -42,11 +42,7 @@ pub(super) async fn callback(
             .insert_header((ALLOW, HeaderValue::from_static("GET, POST")))
             .finish();
     }
-    let Some(door) = request
-        .match_info()
-        .get("account")
-        .and_then(|name| site.doors.get(name))
-    else {
+    let Some(door) = site.door(&request) else {
         body::discard(&mut payload).await;
         log_refusal(&site, &request, "", "account");
         return HttpResponse::NotFound().finish();
@@ -106,7 +102,6 @@ async fn answer(
         seal,
     } = opened;
     door.metrics.received(&incoming.content);
-    let envelope = incoming.clone();
     let received = Received {
         account: door.account.name.clone(),
         key,
@@ -124,26 +119,19 @@ async fn answer(
         }
         Err(_panic) => {
             tracing::error!(account = %door.account.name, turn.key = %key, "a turn panicked");
-            (site.sorry(&envelope), at)
+            (site.sorry(&seal), at)
         }
     };
     let body = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        seal_reply(door, &seal, &envelope, reply.as_ref(), create_time)
+        seal_reply(door, &seal, reply.as_ref(), create_time)
     }));
     sealed(body.unwrap_or_else(|_| SUCCESS.to_vec()))
 }
 
-fn seal_reply(
-    door: &Door,
-    seal: &Seal,
-    incoming: &Incoming,
-    reply: Option<&Reply>,
-    create_time: Time,
-) -> Vec<u8> {
+fn seal_reply(door: &Door, seal: &Seal, reply: Option<&Reply>, create_time: Time) -> Vec<u8> {
     callback::answer(
         &door.account,
         seal,
-        incoming,
         reply,
         create_time.seconds(),
         clock::now(),
@@ -152,10 +140,15 @@ fn seal_reply(
 }
 
 impl Site {
+    /// The door at which a request came: the last part of its path.
+    fn door(&self, request: &HttpRequest) -> Option<&Door> {
+        let (_, name) = request.match_info().as_str().rsplit_once('/')?;
+        self.doors.get(name)
+    }
+
     /// What a follower reads when a message could not be taken in; nothing in answer to an event.
-    fn sorry(&self, incoming: &Incoming) -> Option<Reply> {
-        let is_event = matches!(incoming.content, Content::Event(_));
-        (!is_event).then(|| Reply::Text(self.rules.load().set.settings().sorry.clone()))
+    fn sorry(&self, seal: &Seal) -> Option<Reply> {
+        (!seal.is_to_event()).then(|| Reply::Text(self.rules.load().set.settings().sorry.clone()))
     }
 }
 

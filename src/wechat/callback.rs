@@ -10,7 +10,7 @@ use super::crypto::{self, AesKey};
 use super::query::{QueryError, SignedQuery};
 use super::signature;
 use super::xml::{self, Elements, XmlError};
-use crate::model::{Content, Incoming, Reply, Time, TurnKey};
+use crate::model::{Content, Incoming, OpenId, Reply, Time, TurnKey};
 
 /// The answer that says nothing and stops WeChat's repeats. Never encrypted.
 pub const SUCCESS: &[u8] = b"success";
@@ -22,13 +22,26 @@ pub struct Opened {
     pub incoming: Incoming,
     /// Identifies it over repeats.
     pub key: TurnKey,
-    /// How its answer must travel.
+    /// To whom its answer goes, and how.
     pub seal: Seal,
 }
 
-/// How an answer must travel: as its push came, with the key and the token that worked for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seal(Travel);
+/// What is needed to answer a push: whose it is, and how the answer must travel, which is as the push came, with the key and
+/// the token that worked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seal {
+    follower: OpenId,
+    account: Box<str>,
+    is_to_event: bool,
+    travel: Travel,
+}
+
+impl Seal {
+    /// Whether an event is answered: fewer kinds of replies can be.
+    pub const fn is_to_event(&self) -> bool {
+        self.is_to_event
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Travel {
@@ -160,20 +173,18 @@ pub fn open(
 pub fn answer(
     account: &Account,
     seal: &Seal,
-    incoming: &Incoming,
     reply: Option<&Reply>,
     create_time: i64,
     now: Time,
     random: &mut impl FnMut(&mut [u8]),
 ) -> Vec<u8> {
-    let to_event = matches!(incoming.content, Content::Event(_));
     let Some(clear) = reply.and_then(|reply| {
-        let to = incoming.from.as_str();
-        xml::write(reply, to, &incoming.to, create_time, to_event)
+        let to = seal.follower.as_str();
+        xml::write(reply, to, &seal.account, create_time, seal.is_to_event)
     }) else {
         return SUCCESS.to_vec();
     };
-    match seal.0 {
+    match seal.travel {
         Travel::Clear => clear.into_bytes(),
         // The secrets are there: the seal was made with them.
         Travel::Encrypted { key, token } => match (account.key(key), account.token(token)) {
@@ -190,8 +201,13 @@ fn opened(account: &Account, clear: &[u8], travel: Travel) -> Result<Opened, Ref
     let incoming = xml::read(clear)?;
     Ok(Opened {
         key: TurnKey::of(&account.name, &incoming, clear),
+        seal: Seal {
+            follower: incoming.from.clone(),
+            account: incoming.to.clone(),
+            is_to_event: matches!(incoming.content, Content::Event(_)),
+            travel,
+        },
         incoming,
-        seal: Seal(travel),
     })
 }
 
@@ -251,9 +267,10 @@ fn envelope(
     now: Time,
     random: &mut impl FnMut(&mut [u8]),
 ) -> String {
-    let (mut head, mut nonce) = ([0; 16], [0; 4]);
-    random(&mut head);
-    random(&mut nonce);
+    let mut drawn = [0; 20];
+    random(&mut drawn);
+    let [head @ .., a, b, c, d] = drawn;
+    let nonce = [a, b, c, d];
     let encrypted = crypto::encrypt(key, app_id, head, clear.as_bytes());
     let timestamp = now.seconds().to_string();
     let nonce = u32::from_be_bytes(nonce).to_string();

@@ -2,7 +2,9 @@
 //! Owns: which parameters count. Uses: percent-encoding. Never: checks a signature.
 
 use std::borrow::Cow;
+use std::str::Utf8Error;
 
+use memchr::memchr;
 use percent_encoding::percent_decode_str;
 
 /// The parameters of a callback, decoded once. Everything else in the query is ignored.
@@ -58,7 +60,7 @@ impl<'a> SignedQuery<'a> {
         let mut openid = None;
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Ok(name) = percent_decode_str(name).decode_utf8() else {
+            let Ok(name) = decoded(name) else {
                 continue;
             };
             let slot = match &*name {
@@ -71,7 +73,7 @@ impl<'a> SignedQuery<'a> {
                 "openid" => &mut openid,
                 _ => continue,
             };
-            let Ok(value) = percent_decode_str(value).decode_utf8() else {
+            let Ok(value) = decoded(value) else {
                 return Err(QueryError::NotUtf8);
             };
             if slot.replace(value).is_some() {
@@ -86,6 +88,14 @@ impl<'a> SignedQuery<'a> {
             encrypt_type,
             msg_signature,
         })
+    }
+}
+
+/// WeChat's own values have nothing to decode.
+fn decoded(text: &str) -> Result<Cow<'_, str>, Utf8Error> {
+    match memchr(b'%', text.as_bytes()) {
+        None => Ok(Cow::Borrowed(text)),
+        Some(_) => percent_decode_str(text).decode_utf8(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use unicode_segmentation::GraphemeCursor;
 
 /// Whether XML 1.0 forbids the character; one of them makes a whole reply unreadable.
@@ -12,7 +13,7 @@ pub const fn is_forbidden(c: char) -> bool {
 
 /// The text without forbidden characters, its line ends as line feeds.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| is_forbidden(c) || c == '\r') {
+    if is_clean(text) {
         return Cow::Borrowed(text);
     }
     let mut kept = String::with_capacity(text.len());
@@ -26,6 +27,17 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         after_return = c == '\r';
     }
     Cow::Owned(kept)
+}
+
+fn is_clean(text: &str) -> bool {
+    // Over all bytes without a way out in between, which the compiler makes wide steps of. U+FFFE and U+FFFF begin with
+    // EF BF, and hardly anything else does.
+    let control = |byte: u8| byte < 0x20 && byte != b'\t' && byte != b'\n';
+    let bytes = text.as_bytes();
+    !bytes
+        .iter()
+        .fold(false, |found, byte| found | control(*byte))
+        && (memmem::find(bytes, b"\xef\xbf").is_none() || !text.chars().any(is_forbidden))
 }
 
 /// The longest beginning of the text within so many bytes that splits no visible character and no link.

@@ -61,7 +61,6 @@ impl Shop {
                     let body = callback::answer(
                         own,
                         &opened.seal,
-                        &opened.incoming,
                         reply.as_ref(),
                         START.seconds(),
                         START,

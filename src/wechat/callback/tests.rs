@@ -231,15 +231,9 @@ fn the_answer_travels_as_the_push_came() {
         let (query, body) = sealed(token, key, APP, CLEAR.as_bytes());
         let opened = open(&account, &query, body.as_bytes(), NOW, SKEW).unwrap();
         let answer = |reply| {
-            answer(
-                &account,
-                &opened.seal,
-                &opened.incoming,
-                reply,
-                5,
-                NOW,
-                &mut |bytes| bytes.fill(3),
-            )
+            answer(&account, &opened.seal, reply, 5, NOW, &mut |bytes| {
+                bytes.fill(3)
+            })
         };
         let envelope = read_tree(&answer(Some(&reply))).unwrap();
         let part = |name| envelope.text(&[name]).unwrap();
@@ -263,15 +257,9 @@ fn the_answer_travels_as_the_push_came() {
     }
     let account = account(Mode::Compatible);
     let opened = open(&account, &query(), CLEAR.as_bytes(), NOW, SKEW).unwrap();
-    let body = answer(
-        &account,
-        &opened.seal,
-        &opened.incoming,
-        Some(&reply),
-        5,
-        NOW,
-        &mut |_| panic!("not encrypted"),
-    );
+    let body = answer(&account, &opened.seal, Some(&reply), 5, NOW, &mut |_| {
+        panic!("not encrypted")
+    });
     assert_eq!(read_tree(&body).unwrap().text(&["Content"]), Some("回答"));
 }
 

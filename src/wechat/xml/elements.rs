@@ -9,6 +9,7 @@ use quick_xml::events::{BytesStart, Event};
 use smallvec::SmallVec;
 
 use super::error::XmlError;
+use super::flat;
 use crate::wechat::text::is_forbidden;
 
 const DEPTH_LIMIT: usize = 16;
@@ -22,8 +23,8 @@ pub(crate) struct Element<'a> {
     /// The root is 0, a message's fields are 1.
     pub(crate) depth: usize,
     /// Its text and CDATA joined; meaningless when it has children.
-    text: Cow<'a, str>,
-    has_cdata: bool,
+    pub(super) text: Cow<'a, str>,
+    pub(super) has_cdata: bool,
     pub(crate) has_children: bool,
 }
 
@@ -55,6 +56,14 @@ impl<'a> Elements<'a> {
             return Err(XmlError::ForbiddenCharacter);
         }
         let document = document.strip_prefix('\u{feff}').unwrap_or(document);
+        match flat::read(document) {
+            Some(elements) => Ok(Self(elements)),
+            None => Self::read_any(document),
+        }
+    }
+
+    /// Reads a document of any shape.
+    fn read_any(document: &'a str) -> Result<Self, XmlError> {
         let mut building = Building::new();
         let mut reader = Reader::from_str(document);
         loop {
@@ -232,14 +241,14 @@ fn resolve(reference: &str) -> Result<char, XmlError> {
 }
 
 /// Whether this is a name, as far as ASCII goes; beyond ASCII everything is taken.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':' || !c.is_ascii())
         && name.bytes().all(|b| {
             b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':') || b >= 0x80
         })
 }
 
-fn is_blank(text: &str) -> bool {
+pub(super) fn is_blank(text: &str) -> bool {
     text.bytes()
         .all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
 }
@@ -358,7 +367,53 @@ mod tests {
         );
     }
 
+    fn shown<'a>(elements: &'a Elements<'_>) -> Vec<(&'a str, usize, &'a str, bool)> {
+        let all = elements.all().iter();
+        all.map(|element| {
+            (
+                element.name,
+                element.depth,
+                element.text(),
+                element.has_children,
+            )
+        })
+        .collect()
+    }
+
+    #[test]
+    fn a_push_as_wechat_writes_it_is_flat() {
+        let push = "<xml><ToUserName><![CDATA[gh]]></ToUserName>\n<CreateTime>17</CreateTime>\n<Content><![CDATA[a]]b<&]]></Content>\n</xml>";
+        let elements = flat::read(push).map(Elements).unwrap();
+        assert_eq!(shown(&elements), shown(&Elements::read_any(push).unwrap()));
+        assert_eq!(elements.text("Content"), "a]]b<&");
+        for other in [
+            "<xml></xml>",
+            "<xml><a/></xml>",
+            "<xml><a b='1'>1</a></xml>",
+            "<xml><a>1</b></xml>",
+            "<xml><a><b>1</b></a></xml>",
+            "<xml><a>&lt;</a></xml>",
+            "<xml><a>\r</a></xml>",
+            "<xml><a>]]></a></xml>",
+            "<xml><a><![CDATA[1]]>2</a></xml>",
+            "<xml><!-- --><a>1</a></xml>",
+            "<xml><a>1</a></xml>x",
+        ] {
+            assert!(flat::read(other).is_none(), "{other}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_flat_reads_as_the_full_reader_reads_it(
+            document in "<xml>((<a>|<b>|</a>|</b>|<!\\[CDATA\\[|\\]\\]>|\\]|<|>|&|\r|\n| |1|好){0,4}(<a>([ -%'-;=-~好]|\n){0,3}</a>|<b><!\\[CDATA\\[([ -~好]|\r|\\]\\]){0,4}\\]\\]></b>|[ \n]){0,4}){0,2}</xml>[ \n]{0,2}"
+        ) {
+            if let Some(elements) = flat::read(&document).map(Elements) {
+                let full = Elements::read_any(&document).unwrap();
+                prop_assert_eq!(shown(&elements), shown(&full));
+            }
+        }
+
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Elements::read(&bytes);

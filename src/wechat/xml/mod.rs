@@ -3,6 +3,7 @@
 
 mod elements;
 mod error;
+mod flat;
 mod incoming;
 mod tree;
 mod write;

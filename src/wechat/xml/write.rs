@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use memchr::memchr;
+
 use crate::model::reply::{ARTICLES_FOR_EVENT, ARTICLES_FOR_MESSAGE, Article, Reply, TEXT_LIMIT};
 use crate::wechat::text::{clean, fit};
 
@@ -111,19 +113,26 @@ impl Writer {
         write!(self.0, "<{name}>{value}</{name}>").expect("a string takes everything");
     }
 
-    /// A field of any text, in CDATA. `]]>` would end it and is split over two sections.
+    /// A field of any text, in CDATA.
     fn field(&mut self, name: &str, text: &str) {
         for part in ["<", name, "><![CDATA["] {
             self.tag(part);
         }
-        let text = clean(text);
+        self.cdata(&clean(text));
+        for part in ["]]></", name, ">"] {
+            self.tag(part);
+        }
+    }
+
+    /// What stands in CDATA: `]]>` would end it and is split over two sections.
+    fn cdata(&mut self, text: &str) {
+        if memchr(b']', text.as_bytes()).is_none() {
+            return self.tag(text);
+        }
         for (n, part) in text.split("]]>").enumerate() {
             if n > 0 {
                 self.tag("]]]]><![CDATA[>");
             }
-            self.tag(part);
-        }
-        for part in ["]]></", name, ">"] {
             self.tag(part);
         }
     }
