@@ -182,11 +182,10 @@ fn assert_reply_is_sealed_with(key: &str, account: &Account, opened: &Opened) {
     let body = callback::answer(
         account,
         &opened.seal,
-        &opened.incoming,
         Some(&reply),
         5,
         now,
-        &mut |bytes| bytes.fill(7),
+        &mut |bytes: &mut [u8]| bytes.fill(7),
     );
     let envelope = read_tree(&body).unwrap();
     let part = |name| envelope.text(&[name]).unwrap();
@@ -426,7 +425,6 @@ fn replies() {
         let body = callback::answer(
             &account,
             &opened.seal,
-            &opened.incoming,
             reply.as_ref(),
             at,
             ANY_TIME.0,
