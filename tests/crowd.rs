@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -140,10 +140,13 @@ fn own_rules() -> ActiveRules {
     }
 }
 
-/// An address that a server finds free again after each restart: below the ports that the system hands out by itself.
+/// An address that a server finds free again after each restart: below the ports that the system hands out by itself, and
+/// another one for each test.
 fn free_address() -> SocketAddr {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    (first..first + 1000)
+    std::iter::repeat_with(|| first + TAKEN.fetch_add(1, Ordering::Relaxed))
+        .take(1000)
         .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         .find(|address| TcpListener::bind(address).is_ok())
         .unwrap()
