@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::model::entry::Settled;
 use crate::model::message::PushError;
 use crate::model::{AccountName, Time};
-use crate::store::{Store, Taken};
+use crate::store::{Error, Store, Taken};
 use crate::wechat::client::{Client, SendError};
 
 /// How many pushes may be under way at once, over all accounts.
@@ -63,9 +63,9 @@ impl Delivery {
             let now = (self.clock)();
             match self.store.take_push(now).await {
                 Ok(Some(taken)) => {
-                    let delivery = Arc::clone(&self);
+                    let (delivery, stop) = (Arc::clone(&self), stop.clone());
                     tokio::spawn(async move {
-                        delivery.deliver(taken).await;
+                        delivery.deliver(taken, &stop).await;
                         drop(place);
                     });
                 }
@@ -98,20 +98,33 @@ impl Delivery {
     }
 
     /// Makes one attempt and writes down how it ended.
-    async fn deliver(&self, taken: Taken) {
+    async fn deliver(&self, taken: Taken, stop: &CancellationToken) {
         let result = self.attempt(&taken).await;
         (self.observe)(&taken, &result);
-        let now = (self.clock)();
-        let push = taken.push.id;
-        tracing::info!(account = %taken.account, follower = %taken.follower.short(), push = %push,
+        tracing::info!(account = %taken.account, follower = %taken.follower.short(), push = %taken.push.id,
             result = result_word(&result), "push attempted");
-        if let Err(error) = self
-            .store
-            .settle_push(taken.conversation, push, result, now)
-            .await
-        {
-            // Found as `sending` at the next start, it becomes `unknown`.
+        self.keep(&taken, &result, stop).await;
+    }
+
+    /// Writes down how an attempt ended, as soon as the store can: until then nothing else goes to this follower.
+    async fn keep(&self, taken: &Taken, result: &Settled, stop: &CancellationToken) {
+        let push = taken.push.id;
+        let mut failures: u8 = 0;
+        loop {
+            let settled =
+                self.store
+                    .settle_push(taken.conversation, push, result.clone(), (self.clock)());
+            let Err(error) = settled.await else { return };
+            // Given up, it is found as `sending` at the next start and becomes `unknown`.
             tracing::error!(%error, push = %push, "the end of a push could not be kept");
+            if matches!(error, Error::Closed) {
+                return;
+            }
+            failures = failures.saturating_add(1);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause(failures)) => {}
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -140,10 +140,13 @@ fn own_rules() -> ActiveRules {
     }
 }
 
-/// An address that a server finds free again after each restart: below the ports that the system hands out by itself.
+/// An address that a server finds free again after each restart: below the ports that the system hands out by itself, and
+/// another one for each test.
 fn free_address() -> SocketAddr {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    (first..first + 1000)
+    std::iter::repeat_with(|| first + TAKEN.fetch_add(1, Ordering::Relaxed))
+        .take(1000)
         .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         .find(|address| TcpListener::bind(address).is_ok())
         .unwrap()
@@ -223,15 +226,23 @@ fn a_crowd_is_answered_in_time_and_every_message_is_kept_once() {
     }
 }
 
-/// One follower's part while the server is killed again and again: speaks, lets WeChat repeat what was answered before a
-/// kill, and wishes for an agent's answer now and then.
-fn speaks(
-    mut talk: Talk,
-    share: &[&str],
-    gate: &Gate,
-    mut dice: Dice,
+/// One follower's part while the server is killed again and again.
+struct Part<'a> {
+    talk: Talk,
+    share: Vec<&'a str>,
+    dice: Dice,
+    /// Where this follower's wishes for an agent's answer go.
     wishes: Option<mpsc::Sender<Wish>>,
-) -> Talk {
+}
+
+/// Speaks, lets WeChat repeat what was answered before a kill, and wishes for an agent's answer now and then.
+fn speaks(part: Part<'_>, gate: &Gate) -> Talk {
+    let Part {
+        mut talk,
+        share,
+        mut dice,
+        wishes,
+    } = part;
     let is_open = Arc::new(AtomicBool::new(false));
     let mut life = gate.life();
     for (n, text) in share.iter().enumerate() {
@@ -313,9 +324,14 @@ fn killed_again_and_again_the_server_keeps_its_word() {
         }
         let talking = shares(&messages).into_iter().enumerate().map(|(n, share)| {
             let account = if n % 5 == 0 { "mute" } else { "shop" };
-            let wishes = (n % 2 == 0).then(|| wish.clone());
-            let (talk, gate, dice) = (platform.follower(n, account), &gate, Dice(dice.next()));
-            scope.spawn(move || speaks(talk, &share, gate, dice, wishes))
+            let part = Part {
+                talk: platform.follower(n, account),
+                share,
+                dice: Dice(dice.next()),
+                wishes: (n % 2 == 0).then(|| wish.clone()),
+            };
+            let gate = &gate;
+            scope.spawn(move || speaks(part, gate))
         });
         let talking: Vec<_> = talking.collect();
         drop(wish);

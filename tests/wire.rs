@@ -185,7 +185,7 @@ fn assert_reply_is_sealed_with(key: &str, account: &Account, opened: &Opened) {
         Some(&reply),
         5,
         now,
-        &mut |bytes| bytes.fill(7),
+        &mut |bytes: &mut [u8]| bytes.fill(7),
     );
     let envelope = read_tree(&body).unwrap();
     let part = |name| envelope.text(&[name]).unwrap();
