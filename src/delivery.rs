@@ -141,7 +141,16 @@ impl Delivery {
         let now = (self.clock)();
         let conversation = match self.store.conversation(taken.conversation).await {
             Ok(Some(conversation)) => conversation,
-            Ok(None) | Err(_) => return held(0, "the conversation is gone"),
+            // Erased meanwhile: there is nothing left to settle.
+            Ok(None) => return held(0, "the conversation is gone"),
+            Err(_) => {
+                let error = PushError {
+                    code: 0,
+                    message: "the conversation cannot be read".into(),
+                };
+                let not_before = now.plus(pause(taken.push.attempts));
+                return Settled::Again { not_before, error };
+            }
         };
         if let Some(error) = conversation.why_held(client.can_push(), now) {
             return Settled::Held { error };
