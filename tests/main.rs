@@ -7,5 +7,6 @@ mod config;
 mod simulator;
 mod store;
 mod support;
+mod turns;
 mod webhook;
 mod wire;

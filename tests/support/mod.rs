@@ -136,8 +136,31 @@ impl Stopped {
 
     /// Starts the server again on the same files.
     pub fn start(self) -> World {
-        let mut child = self
-            .command(&["serve"])
+        let serve = self.command(&["serve"]);
+        self.start_by(serve)
+    }
+
+    /// Starts the server with a signal of the kernel ignored that says its files have grown too large, as a full disk
+    /// sends none.
+    pub fn start_without_xfsz(self) -> World {
+        let serve = self.command(&["serve"]);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
+            .arg(serve.get_program())
+            .args(serve.get_args())
+            .current_dir(self.path());
+        for (name, value) in serve.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        self.start_by(shell)
+    }
+
+    fn start_by(self, mut serve: Command) -> World {
+        let mut child = serve
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -206,6 +229,11 @@ impl World {
 
     pub fn path(&self) -> &Path {
         self.files.path()
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn data(&self) -> PathBuf {
