@@ -414,12 +414,13 @@ pub fn text_message(follower: &str, text: &str) -> String {
 
 /// The ciphertext of a clear body.
 pub fn seal(clear: &str) -> String {
-    crypto::encrypt(
-        &AesKey::parse(AES_KEY).unwrap(),
-        APP_ID,
-        *b"0123456789abcdef",
-        clear.as_bytes(),
-    )
+    seal_bytes(APP_ID, clear.as_bytes())
+}
+
+/// The ciphertext of whatever bytes, for whatever account.
+pub fn seal_bytes(app_id: &str, clear: &[u8]) -> String {
+    let key = AesKey::parse(AES_KEY).unwrap();
+    crypto::encrypt(&key, app_id, *b"0123456789abcdef", clear)
 }
 
 /// The body that carries a ciphertext.

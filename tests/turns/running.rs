@@ -21,6 +21,9 @@ use super::{LI, RULES};
 
 const START: Time = Time::from_seconds(1_718_200_000);
 
+/// Soon over, where a test does not put it off.
+const DEADLINE: Duration = Duration::from_millis(30);
+
 /// Lets writing through or holds it up.
 #[derive(Default)]
 struct Gate(Mutex<bool>, Condvar);
@@ -41,8 +44,7 @@ struct Desk {
     _dir: TempDir,
     gate: Arc<Gate>,
     store: Arc<dyn Store>,
-    patient: Arc<Turns>,
-    hasty: Arc<Turns>,
+    turns: Arc<Turns>,
 }
 
 impl Desk {
@@ -73,31 +75,31 @@ impl Desk {
         };
         let rules = Arc::new(ArcSwap::from_pointee(active));
         let store: Arc<dyn Store> = store;
-        let with_deadline = |deadline| {
-            let (store, rules) = (Arc::clone(&store), Arc::clone(&rules));
-            Arc::new(Turns::new(store, rules, HashMap::new(), deadline))
-        };
+        let turns = Turns::new(Arc::clone(&store), rules, HashMap::new(), DEADLINE);
         Self {
             _dir: dir,
             gate,
-            patient: with_deadline(Duration::from_secs(60)),
-            hasty: with_deadline(Duration::from_millis(30)),
+            turns: Arc::new(turns),
             store,
         }
     }
 
-    /// A message arrives; `n` is its id. The second delivery of a message comes four seconds later.
+    /// A message arrives and is waited for; `n` is its id.
     async fn answer(&self, from: &str, n: u32, text: &str) -> Answered {
-        self.patient.answer(message(from, n, text, START)).await
+        let received = message(from, n, text, START);
+        self.turns.answer(patient(received)).await
     }
 
+    /// The same message comes again, four seconds later.
     async fn repeat(&self, from: &str, n: u32, text: &str) -> Answered {
         let later = START.plus(Duration::from_secs(4));
-        self.patient.answer(message(from, n, text, later)).await
+        let received = message(from, n, text, later);
+        self.turns.answer(patient(received)).await
     }
 
+    /// A message arrives, and the deadline is what it is.
     async fn answer_hastily(&self, from: &str, n: u32, text: &str) -> Answered {
-        self.hasty.answer(message(from, n, text, START)).await
+        self.turns.answer(message(from, n, text, START)).await
     }
 
     async fn lines(&self) -> Vec<Message> {
@@ -136,6 +138,14 @@ fn message(from: &str, n: u32, text: &str, at: Time) -> Received {
         incoming,
         first_byte: Instant::now(),
         at,
+    }
+}
+
+/// Its first byte will only come: its deadline is far away.
+fn patient(received: Received) -> Received {
+    Received {
+        first_byte: received.first_byte + Duration::from_secs(60),
+        ..received
     }
 }
 
