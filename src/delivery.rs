@@ -34,8 +34,8 @@ pub struct Delivery {
     observe: Observe,
 }
 
-/// Told of every attempt: the account and how it ended. For counters.
-pub type Observe = Arc<dyn Fn(&AccountName, &Settled) + Send + Sync>;
+/// Told of every attempt: what was sent from where, and how it ended. For counters.
+pub type Observe = Arc<dyn Fn(&Taken, &Settled) + Send + Sync>;
 
 impl Delivery {
     /// A worker on this store; accounts absent from `clients` cannot push.
@@ -100,7 +100,7 @@ impl Delivery {
     /// Makes one attempt and writes down how it ended.
     async fn deliver(&self, taken: Taken) {
         let result = self.attempt(&taken).await;
-        (self.observe)(&taken.account, &result);
+        (self.observe)(&taken, &result);
         let now = (self.clock)();
         let push = taken.push.id;
         tracing::info!(account = %taken.account, follower = %taken.follower.short(), push = %push,

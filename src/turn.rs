@@ -11,9 +11,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::decide::{ActiveRules, Decision, Memory, Outcome, decide, rule_push};
-use crate::model::entry::{Move, Spoken};
-use crate::model::{AccountName, By, Conversation, Incoming, OpenId, Reply, Time, Turn, TurnKey};
+use crate::decide::{ActiveRules, Decision, Memory, Outcome, decide};
+use crate::model::entry::{Move, Push, Spoken};
+use crate::model::message::PushError;
+use crate::model::{
+    AccountName, By, Content, Conversation, Incoming, OpenId, Reply, Time, Turn, TurnKey,
+};
 use crate::store::{Claim, Error, Store};
 
 /// Says whether an account can push now.
@@ -71,6 +74,18 @@ pub enum Course {
     Unkept,
 }
 
+impl Answered {
+    fn bare(reply: Option<Reply>, at: Time, course: Course) -> Self {
+        Self {
+            reply,
+            at,
+            course,
+            own: None,
+            moved: None,
+        }
+    }
+}
+
 impl Turns {
     /// Turns on this store, with the rules that are active at each moment. Accounts absent from `can_push` cannot push.
     pub fn new(
@@ -108,13 +123,7 @@ impl Turns {
                     let _until_then = Lateness(&turns.late, key);
                     turns.deliver_late(work.await).await;
                 });
-                Answered {
-                    reply: None,
-                    at,
-                    course: Course::Late,
-                    own: None,
-                    moved: None,
-                }
+                Answered::bare(None, at, Course::Late)
             }
         }
     }
@@ -127,15 +136,18 @@ impl Turns {
             first_byte,
             at,
         } = received;
+        let is_event = matches!(incoming.content, Content::Event(_));
         let until = first_byte + self.deadline;
-        let claim = self.claim(&account, &incoming.from, key, at, until).await;
-        let (ticket, conversation) = match claim {
+        let claimed = self.claim(&account, &incoming.from, key, at, until).await;
+        let (ticket, conversation) = match claimed {
             Ok(Claim::First {
                 ticket,
                 conversation,
             }) => (ticket, conversation),
-            Ok(Claim::Repeat { passive, at }) => return Finished::repeat(key, passive, at),
-            Err(error) => return self.unkept(key, at, None, &error),
+            Ok(Claim::Repeat { passive, at }) => {
+                return Finished::alone(key, Answered::bare(passive, at, Course::Repeated));
+            }
+            Err(error) => return self.unkept(key, at, is_event, None, &error),
         };
         let rules = self.rules.load();
         let can_push = self.can_push(&account);
@@ -147,46 +159,45 @@ impl Turns {
         };
         let decision = decide(&incoming, &memory, &rules, at);
         let Memory { account, .. } = memory;
-        if let Some(follower) = &decision.erase {
+        let Decision {
+            outcome,
+            answer,
+            is_kept,
+            erase,
+            ..
+        } = decision;
+        let course = Course::Decided(outcome);
+        if let Some(follower) = &erase {
             drop(ticket);
             return match self.store.erase(&account, follower).await {
-                Ok(_) => Finished::success(key, at, decision.outcome),
-                Err(error) => self.unkept(key, at, None, &error),
+                Ok(_) => Finished::alone(key, Answered::bare(None, at, course)),
+                Err(error) => self.unkept(key, at, is_event, None, &error),
             };
         }
-        if !decision.is_kept {
-            return Finished::success(key, at, decision.outcome);
+        if !is_kept {
+            return Finished::alone(key, Answered::bare(None, at, course));
         }
-        let Decision {
-            outcome, answer, ..
-        } = decision;
+        let (reply, own, moved) = (answer.passive().cloned(), answer.own.clone(), answer.moved);
         let answered = Answered {
-            reply: answer.passive().cloned(),
+            reply,
             at,
-            course: Course::Decided(outcome),
-            own: answer.own.clone(),
-            moved: answer.moved,
+            course,
+            own,
+            moved,
         };
-        match self
-            .store
-            .commit_turn(
-                ticket,
-                Turn {
-                    key,
-                    account,
-                    incoming,
-                    answer,
-                },
-                at,
-            )
-            .await
-        {
+        let turn = Turn {
+            key,
+            account,
+            incoming,
+            answer,
+        };
+        match self.store.commit_turn(ticket, turn, at).await {
             Ok(conversation) => Finished {
                 answered,
                 key,
                 conversation: Some(conversation),
             },
-            Err(error) => self.unkept(key, at, Some(answered), &error),
+            Err(error) => self.unkept(key, at, is_event, answered.own, &error),
         }
     }
 
@@ -215,27 +226,30 @@ impl Turns {
         self.store.claim_turn(account, follower, key, at).await
     }
 
-    /// A message that could not be kept: a rule's answer is given all the same, a message for a person is not taken
-    /// in silence.
-    fn unkept(&self, key: TurnKey, at: Time, decided: Option<Answered>, error: &Error) -> Finished {
+    /// A push that could not be kept: what a rule or a fixed line says is given all the same; a message for a person is
+    /// not taken in silence.
+    fn unkept(
+        &self,
+        key: TurnKey,
+        at: Time,
+        is_event: bool,
+        own: Option<Spoken>,
+        error: &Error,
+    ) -> Finished {
         tracing::error!(%error, turn.key = %key, "a message could not be kept");
-        let own = decided.and_then(|answered| answered.own.filter(|own| own.by == By::Rule));
+        let own = own.filter(|own| own.by != By::Ack);
+        let sorry = || Reply::Text(Arc::clone(&self.rules.load().set.settings().sorry));
         let reply = match &own {
-            Some(own) => own.reply.clone(),
-            None => Reply::Text(Arc::clone(&self.rules.load().set.settings().sorry)),
+            Some(own) => Some(own.reply.clone()),
+            None => (!is_event).then(sorry),
         };
-        let answered = Answered {
-            reply: Some(reply),
-            at,
-            course: Course::Unkept,
-            own,
-            moved: None,
-        };
-        Finished {
-            answered,
+        Finished::alone(
             key,
-            conversation: None,
-        }
+            Answered {
+                own,
+                ..Answered::bare(reply, at, Course::Unkept)
+            },
+        )
     }
 
     /// Sends what was said too late, where the bot may still push; else it waits for the follower. Fixed lines that came
@@ -269,15 +283,15 @@ impl Turns {
         let why_held = conversation.why_held(can_push, at).or_else(|| {
             (own.by == By::Rule && conversation.window.left(at) <= reserve).then(reserved)
         });
-        let push = rule_push(&own, key, answered.at, at, why_held);
+        let push = Push::of_turn(&own, key, answered.at, at, why_held);
         if let Err(error) = self.store.answer_late(conversation.id, key, push, at).await {
             tracing::error!(%error, turn.key = %key, "a late answer could not be kept");
         }
     }
 }
 
-fn reserved() -> crate::model::message::PushError {
-    crate::model::message::PushError {
+fn reserved() -> PushError {
+    PushError {
         code: 0,
         message: "the window's last pushes are for people".into(),
     }
@@ -331,34 +345,13 @@ impl Drop for Lateness<'_> {
 struct Finished {
     answered: Answered,
     key: TurnKey,
+    /// After the commit, where there was one.
     conversation: Option<Arc<Conversation>>,
 }
 
 impl Finished {
-    fn success(key: TurnKey, at: Time, outcome: Outcome) -> Self {
-        let course = Course::Decided(outcome);
-        let answered = Answered {
-            reply: None,
-            at,
-            course,
-            own: None,
-            moved: None,
-        };
-        Self {
-            answered,
-            key,
-            conversation: None,
-        }
-    }
-
-    fn repeat(key: TurnKey, reply: Option<Reply>, at: Time) -> Self {
-        let answered = Answered {
-            reply,
-            at,
-            course: Course::Repeated,
-            own: None,
-            moved: None,
-        };
+    /// A turn that wrote nothing.
+    fn alone(key: TurnKey, answered: Answered) -> Self {
         Self {
             answered,
             key,

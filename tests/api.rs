@@ -2,83 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::schema::differences;
+use crate::support::api::{call, check_against_document, id, is_problem};
 use crate::support::{Answer, Setup, TOKEN, World};
 
 const LI: &str = "oFollowerLi000000000000001";
 const ZHAO: &str = "oFollowerZhao0000000000002";
-
-/// Holds an answer against what the document says of this path, method and status.
-fn check_against_document(world: &World, method: &str, path: &str, answer: &Answer) {
-    let document = world
-        .request("GET", "/api/v1/openapi.json", &[], b"")
-        .json();
-    let status = answer.status.to_string();
-    let response = &document["paths"][path][method]["responses"][&status];
-    assert!(
-        response.is_object(),
-        "{method} {path} does not know {status}"
-    );
-    let kind = answer.header("content-type");
-    match response["content"]
-        .as_object()
-        .and_then(|content| content.values().next())
-    {
-        Some(content) => {
-            let found = differences(&document, &content["schema"], &answer.json());
-            assert!(
-                found.is_empty(),
-                "{method} {path} {status}: {found:#?}\n{}",
-                answer.text()
-            );
-            assert_eq!(
-                kind,
-                if answer.status < 400 {
-                    "application/json"
-                } else {
-                    "application/problem+json"
-                }
-            );
-        }
-        None => assert!(answer.body.is_empty(), "{method} {path} {status}"),
-    }
-}
-
-/// A call that must have this status and fit the document.
-fn call(
-    world: &World,
-    method: &str,
-    template: &str,
-    path: &str,
-    body: Option<&Value>,
-    status: u16,
-) -> Answer {
-    let answer = world.api(&method.to_uppercase(), path, body);
-    assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
-    check_against_document(world, method, template, &answer);
-    answer
-}
-
-fn is_problem(answer: &Answer, status: u16, code: &str) {
-    assert_eq!(answer.status, status, "{}", answer.text());
-    assert_eq!(answer.header("content-type"), "application/problem+json");
-    let problem = answer.json();
-    assert_eq!(
-        (problem["code"].as_str(), problem["status"].as_u64()),
-        (Some(code), Some(u64::from(status))),
-        "{problem}"
-    );
-    for name in ["type", "title", "detail"] {
-        assert!(
-            problem[name].as_str().is_some_and(|text| !text.is_empty()),
-            "{name}: {problem}"
-        );
-    }
-}
-
-fn id(conversation: &Value) -> String {
-    conversation["id"].as_str().unwrap().to_owned()
-}
 
 #[test]
 fn a_person_answers_what_no_rule_covers() {
@@ -394,6 +322,18 @@ fn bad_calls_are_problems_with_one_code_each() {
         "too-large",
     );
     is_problem(&reply(&"x".repeat(12_000_000)), 413, "too-large");
+    let stranger = world.request(
+        "POST",
+        &format!("/api/v1{replies}"),
+        &[],
+        &vec![b'x'; 12_000_000],
+    );
+    is_problem(&stranger, 401, "unauthorized");
+    is_problem(
+        &world.api("GET", "/conversations/%ff", None),
+        404,
+        "not-found",
+    );
     is_problem(
         &world.api(
             "POST",
@@ -403,10 +343,10 @@ fn bad_calls_are_problems_with_one_code_each() {
         400,
         "bad-request",
     );
-    let closed = json!({"outcome": "spam"});
+    let close = json!({"outcome": "spam"});
     assert_eq!(
         world
-            .api("POST", &format!("{path}/close"), Some(&closed))
+            .api("POST", &format!("{path}/close"), Some(&close))
             .status,
         200
     );
@@ -463,302 +403,6 @@ fn pages_follow_each_other_without_gaps() {
     assert_eq!(count("state=waiting,assigned"), 8);
     assert_eq!(count("state=closed"), 0);
     assert_eq!(count(&format!("follower={ZHAO}")), 1);
-}
-
-#[test]
-fn tokens_open_what_their_role_and_accounts_allow_and_no_more() {
-    let world = World::start();
-    world.says("plain", LI, "有人吗");
-    world.says("both", ZHAO, "有人吗");
-    let make = |name: &str, role: &str, accounts: &[&str]| {
-        let made = call(
-            &world,
-            "post",
-            "/tokens",
-            "/tokens",
-            Some(&json!({"name": name, "role": role, "accounts": accounts})),
-            201,
-        );
-        made.json()["secret"].as_str().unwrap().to_owned()
-    };
-    let (viewer, agent) = (
-        make("screen", "viewer", &[]),
-        make("mei", "agent", &["plain"]),
-    );
-    let path = |follower| format!("/conversations/{}", id(&world.conversation(follower)));
-    let (li, zhao) = (path(LI), path(ZHAO));
-
-    assert_eq!(world.api_as(&viewer, "GET", &li, None).status, 200);
-    let refused = world.api_as(&viewer, "POST", &format!("{li}/claim"), None);
-    is_problem(&refused, 403, "forbidden");
-    is_problem(
-        &world.api_as(&viewer, "GET", "/tokens", None),
-        403,
-        "forbidden",
-    );
-
-    let listed = world.api_as(&agent, "GET", "/conversations", None).json();
-    assert_eq!(listed["conversations"].as_array().unwrap().len(), 1);
-    assert_eq!(
-        world
-            .api_as(&agent, "POST", &format!("{li}/claim"), None)
-            .json()["owner"],
-        "token:mei"
-    );
-    is_problem(&world.api_as(&agent, "GET", &zhao, None), 404, "not-found");
-    is_problem(
-        &world.api_as(&agent, "POST", &format!("{zhao}/claim"), None),
-        404,
-        "not-found",
-    );
-    is_problem(
-        &world.api_as(&agent, "GET", "/conversations?account=both", None),
-        403,
-        "forbidden",
-    );
-
-    is_problem(
-        &world.api(
-            "POST",
-            "/tokens",
-            Some(&json!({"name": "mei", "role": "agent"})),
-        ),
-        409,
-        "taken",
-    );
-    is_problem(
-        &world.api(
-            "POST",
-            "/tokens",
-            Some(&json!({"name": "cli", "role": "agent"})),
-        ),
-        409,
-        "taken",
-    );
-    is_problem(
-        &world.api(
-            "POST",
-            "/tokens",
-            Some(&json!({"name": "x", "role": "agent", "accounts": ["nobody"]})),
-        ),
-        400,
-        "bad-request",
-    );
-    is_problem(
-        &world.api(
-            "POST",
-            "/tokens",
-            Some(&json!({"name": "a b", "role": "agent"})),
-        ),
-        400,
-        "bad-request",
-    );
-    let tokens = call(&world, "get", "/tokens", "/tokens", None, 200);
-    assert!(!tokens.text().contains(&agent) && tokens.text().contains("\"mei\""));
-    call(&world, "delete", "/tokens/{name}", "/tokens/mei", None, 204);
-    is_problem(
-        &world.api_as(&agent, "GET", "/conversations", None),
-        401,
-        "unauthorized",
-    );
-    call(&world, "delete", "/tokens/{name}", "/tokens/mei", None, 404);
-}
-
-#[test]
-fn without_a_good_token_there_is_only_the_door() {
-    let world = World::start();
-    let target = "/api/v1/conversations";
-    for header in [
-        None,
-        Some("Bearer "),
-        Some("Bearer wrong"),
-        Some("Basic dTpw"),
-        Some(TOKEN),
-    ] {
-        let headers: Vec<(&str, &str)> = header
-            .iter()
-            .map(|value| ("authorization", *value))
-            .collect();
-        let answer = world.request("GET", target, &headers, b"");
-        is_problem(&answer, 401, "unauthorized");
-        assert!(answer.header("www-authenticate").starts_with("Bearer"));
-        check_against_document(&world, "get", "/conversations", &answer);
-    }
-    assert_eq!(
-        world
-            .request(
-                "GET",
-                &format!("{target}?token={TOKEN}"),
-                &[("cookie", &format!("token={TOKEN}"))],
-                b""
-            )
-            .status,
-        401
-    );
-    let answer = world.api("GET", "/conversations", None);
-    for (name, value) in [
-        ("x-content-type-options", "nosniff"),
-        ("cache-control", "no-store"),
-        (
-            "content-security-policy",
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
-    ] {
-        assert_eq!(answer.header(name), value);
-    }
-}
-
-#[test]
-fn the_command_lines_token_works_from_this_machine_only() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let world = World::start();
-    let file = world.data().join("cli.token");
-    assert_eq!(
-        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
-    let token = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(world.api_as(&token, "GET", "/tokens", None).status, 200);
-    let headers = [
-        ("authorization", format!("Bearer {token}")),
-        ("x-forwarded-for", "127.0.0.1".to_owned()),
-    ];
-    let headers = headers
-        .each_ref()
-        .map(|(name, value)| (*name, value.as_str()));
-    assert_eq!(
-        world.request("GET", "/api/v1/tokens", &headers, b"").status,
-        401,
-        "behind a proxy it is worth nothing"
-    );
-    let world = world.kill().start();
-    assert_eq!(
-        world.api_as(&token, "GET", "/tokens", None).status,
-        401,
-        "each start has its own"
-    );
-}
-
-#[test]
-fn tokens_are_made_listed_and_revoked_from_the_command_line() {
-    let world = World::start();
-    let out = world.run(&[
-        "token",
-        "add",
-        "desk",
-        "--role",
-        "viewer",
-        "--account",
-        "shop",
-        "--account",
-        "plain",
-    ]);
-    assert!(out.status.success(), "{out:?}");
-    let token = String::from_utf8(out.stdout).unwrap();
-    assert_eq!(
-        world
-            .api_as(token.trim(), "GET", "/conversations", None)
-            .status,
-        200
-    );
-    let listed = String::from_utf8(world.run(&["token", "list"]).stdout).unwrap();
-    assert!(listed.starts_with("desk\tviewer\tshop,plain\t"), "{listed}");
-    let out = world.run(&["token", "add", "desk"]);
-    assert_eq!(out.status.code(), Some(2));
-    assert!(
-        String::from_utf8(out.stderr)
-            .unwrap()
-            .contains("409 名字已被使用")
-    );
-    assert!(world.run(&["token", "revoke", "desk"]).status.success());
-    assert_eq!(
-        world
-            .api_as(token.trim(), "GET", "/conversations", None)
-            .status,
-        401
-    );
-    let stopped = world.kill();
-    assert_eq!(
-        stopped.run(&["token", "list"]).status.code(),
-        Some(2),
-        "nobody answers"
-    );
-}
-
-#[test]
-fn health_and_metrics_tell_strangers_little() {
-    let world = World::start();
-    let stranger = [("x-forwarded-for", "203.0.113.9")];
-    assert_eq!(
-        world.request("GET", "/healthz", &stranger, b"").text(),
-        "ok\n"
-    );
-    assert_eq!(
-        world.request("GET", "/readyz", &stranger, b"").json(),
-        json!({"status": "ready"})
-    );
-    is_problem(
-        &world.request("GET", "/metrics", &stranger, b""),
-        401,
-        "unauthorized",
-    );
-    let bearer = format!("Bearer {TOKEN}");
-    assert_eq!(
-        world
-            .request(
-                "GET",
-                "/metrics",
-                &[stranger[0], ("authorization", &bearer)],
-                b""
-            )
-            .status,
-        200
-    );
-    world.says("plain", LI, "几点开门");
-    world.says("plain", LI, "有人吗");
-    let metrics = world.request("GET", "/metrics", &[], b"");
-    for line in [
-        r#"wxreply_inbound_total{account="plain",kind="text"} 2"#,
-        r#"wxreply_rule_hits_total{account="plain",rule="hours"} 1"#,
-        r#"wxreply_replies_total{account="plain",by="rule",result="ok",route="passive"} 1"#,
-        r#"wxreply_replies_total{account="plain",by="ack",result="ok",route="passive"} 1"#,
-        r#"wxreply_unmatched_total{account="plain"} 1"#,
-        r#"wxreply_escalations_total{account="plain",priority="normal",reason="unmatched"} 1"#,
-        r#"wxreply_conversations{account="plain",state="waiting"} 1"#,
-        r#"wxreply_passive_reply_seconds_count{account="plain"} 2"#,
-        r#"wxreply_duplicate_deliveries_total{account="plain"} 0"#,
-    ] {
-        assert!(metrics.text().contains(line), "{line}\n{}", metrics.text());
-    }
-    assert!(!metrics.text().contains(LI));
-}
-
-#[test]
-fn a_broken_rules_directory_leaves_the_last_good_set_running() {
-    let world = World::start();
-    let stopped = world.kill();
-    std::fs::write(
-        stopped.path().join("rules/10-basics.toml"),
-        "[[rule]]\nid = \"x\"\nanny = [\"y\"]\nreply = \"z\"\n",
-    )
-    .unwrap();
-    let world = stopped.start();
-    world
-        .log
-        .wait(|line| line.contains("the last good revision runs"));
-    world.log.wait(|line| line.contains("10-basics.toml:3"));
-    assert!(world.says("plain", LI, "几点开门").text().contains("10:00"));
-    let ready = world.request("GET", "/readyz", &[], b"");
-    assert_eq!(
-        (ready.status, ready.json()["status"].as_str()),
-        (200, Some("degraded"))
-    );
-    assert!(
-        ready.json()["reasons"][0]
-            .as_str()
-            .unwrap()
-            .contains("revision 1 runs")
-    );
 }
 
 #[test]

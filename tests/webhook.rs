@@ -1,5 +1,8 @@
 //! Drives the callback of the real binary: the status table of DESIGN §3 row by row, and that a refusal leaves nothing behind.
 
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+
 use crate::support::{
     APP_ID, Setup, Signed, World, envelope, seal, seal_bytes, text_message, unseal,
 };
@@ -580,4 +583,56 @@ fn the_log_names_the_client_behind_a_trusted_proxy() {
     world.log.wait(|line| {
         line.contains("callback refused") && line.contains("\"remote\":\"203.0.113.9\"")
     });
+}
+
+/// Sends raw bytes and reads until the server closes.
+fn raw(world: &World, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(world.address).unwrap();
+    stream.write_all(request).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+#[test]
+fn a_body_without_a_length_is_bounded_too() {
+    let world = World::start();
+    let query = Signed::now("plain", None).query();
+    let head = format!(
+        "POST /wx/plain?{query} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+    );
+    let chunks = |sizes: &[usize]| {
+        let chunk = |size: &usize| format!("{size:x}\r\n{}\r\n", "x".repeat(*size));
+        format!(
+            "{head}{}0\r\n\r\n",
+            sizes.iter().map(chunk).collect::<String>()
+        )
+    };
+    let large = raw(&world, chunks(&[60_000; 20]).as_bytes());
+    assert!(large.starts_with("HTTP/1.1 413 "), "{large}");
+    let message = text_message(FOLLOWER, "几点开门");
+    let (first, second) = message.as_bytes().split_at(100);
+    let mut request = head.clone().into_bytes();
+    for piece in [first, second, b""] {
+        request.extend(format!("{:x}\r\n", piece.len()).bytes());
+        request.extend(piece);
+        request.extend(b"\r\n");
+    }
+    assert!(raw(&world, &request).contains("10:00"));
+}
+
+#[test]
+fn a_body_that_breaks_off_is_refused_and_named() {
+    let world = World::start();
+    let query = Signed::now("plain", None).query();
+    raw(
+        &world,
+        format!("POST /wx/plain?{query} HTTP/1.1\r\nhost: x\r\ncontent-length: 400\r\n\r\n<xml>")
+            .as_bytes(),
+    );
+    world
+        .log
+        .wait(|line| line.contains("callback refused") && line.contains("\"step\":\"body\""));
+    nothing_is_stored(&world);
 }

@@ -13,8 +13,10 @@ use crate::config::LogFormat;
 /// # Errors
 /// When the filter cannot be read, or logging was started before.
 pub(super) fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+    // The listener's own remarks on its start and stop say nothing that ours do not; a later word for it wins.
+    let filter = EnvFilter::try_new(format!("actix_server=warn,{filter}")).context("log")?;
     let log = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(filter).context("log")?)
+        .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     let started = match format {

@@ -3,6 +3,7 @@
 //!
 //! The webhook, `try`, the console, inline tests and back-tests all call [`decide`].
 
+mod held;
 pub mod inline;
 mod join;
 pub mod tried;
@@ -11,12 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::conversation::{Conversation, State};
-use crate::model::entry::{Answer, Move, Priority, Push, Reason, Spoken};
-use crate::model::message::PushError;
-use crate::model::{
-    AccountName, By, Content, Delivery, EventKind, Incoming, MessageId, OpenId, Reply, Time,
-    TurnKey,
-};
+use crate::model::entry::{Answer, Move, Priority, Reason, Spoken};
+use crate::model::{AccountName, By, Content, EventKind, Incoming, OpenId, Reply, Time, TurnKey};
 use crate::rules::{Found, Question, RuleSet};
 
 /// How often a question may be answered in ten minutes before a person looks at it.
@@ -142,7 +139,7 @@ pub fn decide(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Tim
         _ => without_held(message, memory, rules, now),
     };
     match conversation {
-        Some(known) if holds => hand_out(decision, known, memory, rules, now),
+        Some(known) if holds => held::hand_out(message, decision, known, memory, rules, now),
         _ => decision,
     }
 }
@@ -285,115 +282,6 @@ fn uncovered(
         decision.answer.own = Some(fixed(By::Ack, &settings.ack));
     }
     decision
-}
-
-/// Puts answers that waited before what the turn itself says.
-fn hand_out(
-    mut decision: Decision,
-    conversation: &Conversation,
-    memory: &Memory,
-    rules: &ActiveRules,
-    now: Time,
-) -> Decision {
-    if decision
-        .answer
-        .own
-        .as_ref()
-        .is_some_and(|own| own.by != By::Rule)
-    {
-        // A person's answer says more than a fixed line.
-        decision.answer.own = None;
-    }
-    let own = decision.answer.own.take();
-    let joined = join::join(conversation.held(now), own.as_ref().map(|own| &own.reply));
-    let is_unanswered = matches!(
-        decision.answer.moved,
-        Some(
-            Move::Owner
-                | Move::Escalate {
-                    reason: Reason::Unmatched,
-                    ..
-                }
-        )
-    );
-    decision.outcome = Outcome::Held;
-    decision.silence = None;
-    decision.is_kept = true;
-    decision.answer.given = joined.given;
-    decision.answer.joined = Some(joined.reply);
-    decision.answer.moved = Some(if is_unanswered {
-        Move::Owner
-    } else {
-        Move::Follower
-    });
-    if let Some(own) = own {
-        if joined.own_fits {
-            decision.answer.own = Some(own);
-        } else {
-            decision.answer.push = own_as_push(&own, conversation, memory, rules, now);
-            decision.answer.own = decision.answer.push.is_some().then_some(own);
-        }
-    }
-    decision
-}
-
-/// A rule's answer that did not fit behind held ones: pushed where the bot's share of the window allows, else dropped.
-fn own_as_push(
-    own: &Spoken,
-    conversation: &Conversation,
-    memory: &Memory,
-    rules: &ActiveRules,
-    now: Time,
-) -> Option<Push> {
-    let stays =
-        conversation.held(now).count() > join::join(conversation.held(now), None).given.len();
-    let mut window = conversation.window;
-    window.message(now);
-    let is_transfer = matches!(own.reply, Reply::Transfer { .. });
-    if !memory.can_push
-        || is_transfer
-        || stays
-        || window.left(now) <= rules.set.settings().human_reserve
-    {
-        return None;
-    }
-    Some(rule_push(
-        own,
-        memory.key,
-        now,
-        now.plus(PASSIVE_WRITTEN),
-        None,
-    ))
-}
-
-/// By then the passive response of a turn has been written or WeChat has hung up (it waits five seconds).
-const PASSIVE_WRITTEN: Duration = Duration::from_secs(5);
-
-/// A push of what a turn itself says; held from the start when `error` says why.
-pub fn rule_push(
-    own: &Spoken,
-    key: TurnKey,
-    at: Time,
-    not_before: Time,
-    error: Option<PushError>,
-) -> Push {
-    Push {
-        id: MessageId::at(at, 1, key),
-        by: own.by,
-        agent: None,
-        rule: own.rule.clone(),
-        revision: own.revision,
-        reply: own.reply.clone(),
-        at,
-        state: if error.is_some() {
-            Delivery::Held
-        } else {
-            Delivery::Queued
-        },
-        attempts: 0,
-        not_before,
-        error,
-    }
 }
 
 fn unsubscribed(memory: &Memory) -> Decision {

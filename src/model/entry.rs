@@ -289,6 +289,33 @@ pub enum Settled {
 }
 
 impl Push {
+    /// A push of what a turn itself says; held from the start when `error` says why.
+    pub fn of_turn(
+        own: &Spoken,
+        key: TurnKey,
+        at: Time,
+        not_before: Time,
+        error: Option<PushError>,
+    ) -> Self {
+        Self {
+            id: MessageId::at(at, 1, key),
+            by: own.by,
+            agent: None,
+            rule: own.rule.clone(),
+            revision: own.revision,
+            reply: own.reply.clone(),
+            at,
+            state: if error.is_some() {
+                Delivery::Held
+            } else {
+                Delivery::Queued
+            },
+            attempts: 0,
+            not_before,
+            error,
+        }
+    }
+
     /// The line of the history that this push is, in its present state.
     pub fn message(&self) -> Message {
         Message {

@@ -8,20 +8,22 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 
+use super::checked::{self, Checked};
 use super::compile::Options;
-use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
+use super::diagnostic::{Code, Diagnostic, Remarks, Words};
 use super::fields;
 use super::index::{EventRules, Group, Lists, RegexRule, Rule, RuleNumber, RuleSet, Use};
 use super::inline_tests::InlineTests;
 use super::lint::{self, Spot, Trigger};
-use super::normalize::normalize;
 use super::pattern::Pattern;
-use super::regexes;
 use super::rule::Written;
 use super::sheet::{Sheet, Text};
 use super::source::Source;
 use super::words::{Word, Words as Keywords};
 use crate::model::{AccountName, RuleFiles, RuleId};
+
+/// Every id with its file's number and its first byte there, those of rules that are switched off included.
+pub(super) type Ids = HashMap<Box<str>, (u32, u32), RandomState>;
 
 /// A rule set under construction.
 pub(super) struct Build<'o> {
@@ -29,8 +31,7 @@ pub(super) struct Build<'o> {
     pub(super) set: RuleSet,
     exact: Vec<(Word, RuleNumber)>,
     uses: Vec<(Word, Use)>,
-    /// Every id and where it stands, those of rules that are switched off included.
-    ids: HashMap<Box<str>, (u32, u32), RandomState>,
+    ids: Ids,
     groups: HashMap<Vec<AccountName>, u32, RandomState>,
     spots: Vec<Spot>,
     triggers: HashMap<String, u32, RandomState>,
@@ -38,21 +39,6 @@ pub(super) struct Build<'o> {
     /// Rules of the present file that do not name accounts themselves.
     inheriting: Vec<RuleNumber>,
     default_accounts: Option<u32>,
-}
-
-/// What a rule listens to, checked.
-#[derive(Default)]
-struct Checked {
-    exact: Vec<(Word, Range<usize>)>,
-    all: Vec<(Word, Range<usize>)>,
-    any: Vec<(Word, Range<usize>)>,
-    none: Vec<(Word, Range<usize>)>,
-    regexes: Vec<(regexes::Compiled, Range<usize>)>,
-    messages: Vec<(&'static str, Range<usize>)>,
-    events: Vec<(Box<str>, Range<usize>)>,
-    patterns: Vec<(Pattern, Box<str>)>,
-    /// Whether everything it says was understood.
-    is_whole: bool,
 }
 
 impl<'o> Build<'o> {
@@ -138,16 +124,14 @@ impl<'o> Build<'o> {
         let id = self.id(sheet, written);
         self.remark_on_care(sheet, written);
         fields::check_together(sheet, written);
-        let checked = self.check(sheet, written);
+        let checked = checked::check(sheet, written, &mut self.set.words);
         // Where a trigger was not understood, nobody can tell which placeholders it would give.
         let is_readable = checked.is_whole && written.is_understood;
         let replied = is_readable
             .then(|| fields::reply(sheet, written, &checked.regexes))
             .flatten();
-        let accounts = match &written.accounts {
-            Some(accounts) => Some(self.accounts(sheet, accounts, written.head.clone())),
-            None => None,
-        };
+        let named = written.accounts.as_ref();
+        let accounts = named.map(|names| self.accounts(sheet, names, written.head.clone()));
         let (Some(id), Some(reply), true, true) =
             (id, replied, checked.is_whole, written.is_enabled)
         else {
@@ -181,6 +165,9 @@ impl<'o> Build<'o> {
 
     fn id(&mut self, sheet: &mut Sheet<'_>, written: &Written<'_>) -> Option<RuleId> {
         let Some(id) = &written.id else {
+            if !written.is_understood {
+                return None;
+            }
             let words = Words::new("规则没有 id", "the rule has no id");
             let help = Words::new("加一行 id = \"…\",起个好认的名字", "add a line id = \"…\"");
             sheet.report_with_help(Code::BadId, written.head.clone(), words, help);
@@ -294,77 +281,6 @@ impl<'o> Build<'o> {
             self.set.accounts.push(accounts.clone().into());
             next
         }))
-    }
-
-    fn check(&mut self, sheet: &mut Sheet<'_>, written: &Written<'_>) -> Checked {
-        let mut checked = Checked {
-            is_whole: true,
-            ..Checked::default()
-        };
-        let whole = &mut checked.is_whole;
-        checked.exact = self.keywords(sheet, "exact", &written.exact, whole);
-        checked.all = self.keywords(sheet, "all", &written.all, whole);
-        checked.any = self.keywords(sheet, "any", &written.any, whole);
-        checked.none = self.keywords(sheet, "none", &written.none, whole);
-        for text in &written.regex {
-            match fields::regex(sheet, text) {
-                Some(compiled) => checked.regexes.push((compiled, text.span.clone())),
-                None => *whole = false,
-            }
-        }
-        for text in &written.message {
-            match fields::message(sheet, text) {
-                Some(kind) => checked.messages.push((kind, text.span.clone())),
-                None => *whole = false,
-            }
-        }
-        for text in &written.event {
-            match fields::event(sheet, text, written.key.as_ref()) {
-                Some(name) => checked.events.push((name, text.span.clone())),
-                None => *whole = false,
-            }
-        }
-        for text in written.key.iter().flat_map(|key| &key.patterns) {
-            match fields::pattern(sheet, text) {
-                Some(pattern) => checked.patterns.push((pattern, text.text.into())),
-                None => *whole = false,
-            }
-        }
-        checked
-    }
-
-    fn keywords(
-        &mut self,
-        sheet: &mut Sheet<'_>,
-        key: &str,
-        texts: &[Text<'_>],
-        is_whole: &mut bool,
-    ) -> Vec<(Word, Range<usize>)> {
-        let mut words = Vec::with_capacity(texts.len());
-        for text in texts {
-            let normal = normalize(text.text);
-            if normal.is_empty() {
-                *is_whole = false;
-                let message = if text.text.is_empty() {
-                    Words::new(
-                        format!("`{key}` 里有空的关键词"),
-                        format!("an empty keyword in `{key}`"),
-                    )
-                } else {
-                    Words::new(
-                        format!("关键词「{}」去掉标点和空格就没有了", text.text),
-                        format!(
-                            "nothing is left of \"{}\" without punctuation and space",
-                            text.text
-                        ),
-                    )
-                };
-                sheet.report(Code::EmptyKeyword, text.span.clone(), message);
-            } else {
-                words.push((self.set.words.intern(&normal), text.span.clone()));
-            }
-        }
-        words
     }
 
     fn group(&mut self, words: &[(Word, Range<usize>)]) -> Group {
@@ -482,13 +398,11 @@ impl<'o> Build<'o> {
     /// Checks what concerns rules together and makes everything findable.
     pub(super) fn finish(mut self, files: &RuleFiles, remarks: &mut Remarks) -> RuleSet {
         lint::check(self.spots, &self.set, files, remarks);
-        check_regex_count(&self.set, remarks);
-        check_expectations(
-            &self.set,
-            &self.ids,
-            self.options.accounts.as_deref(),
-            remarks,
-        );
+        lint::check_regex_count(&self.set, remarks);
+        lint::check_expectations(&self.set, &self.ids, remarks);
+        if let Some(accounts) = &self.options.accounts {
+            lint::check_test_accounts(&self.set, accounts, remarks);
+        }
         drop(self.ids);
         drop(self.triggers);
         let count = self.set.words.len();
@@ -524,89 +438,6 @@ fn enter_event(rules: &mut EventRules, number: RuleNumber, patterns: &[(Pattern,
             rules.literal.entry(text.clone()).or_default().push(number);
         } else {
             rules.wild.push((pattern.clone(), number));
-        }
-    }
-}
-
-/// Regexes cost time one by one, so an account may have only so many.
-fn check_regex_count(set: &RuleSet, remarks: &mut Remarks) {
-    if set.regexes.len() <= regexes::PER_ACCOUNT {
-        return;
-    }
-    let (mut of_all, mut of_one): (usize, HashMap<&AccountName, usize>) = (0, HashMap::new());
-    for regex in &set.regexes {
-        let Some(rule) = set.rule(regex.rule) else {
-            continue;
-        };
-        match rule
-            .accounts
-            .and_then(|group| set.accounts.get(widen(group)))
-        {
-            Some(accounts) => accounts
-                .iter()
-                .for_each(|account| *of_one.entry(account).or_default() += 1),
-            None => of_all += 1,
-        }
-        let most = of_all + of_one.values().max().copied().unwrap_or(0);
-        if most > regexes::PER_ACCOUNT {
-            let (file, line) = set.origin(regex.rule);
-            let place = Place {
-                file: file.into(),
-                span: 0..0,
-                line,
-                column: 1,
-            };
-            let limit = regexes::PER_ACCOUNT;
-            let words = Words::new(
-                format!("一个公众号最多 {limit} 条正则"),
-                format!("an account may have at most {limit} regexes"),
-            );
-            let help = Words::new(
-                "能用 any、all 的改用它们,又快又不限数量",
-                "use any or all where they do; they are unlimited",
-            );
-            remarks.push(Diagnostic::new(Code::TooMany, place, words).help(help));
-            return;
-        }
-    }
-}
-
-/// Tests may expect rules that are further down, so names are checked at the end.
-fn check_expectations(
-    set: &RuleSet,
-    ids: &HashMap<Box<str>, (u32, u32), RandomState>,
-    accounts: Option<&[AccountName]>,
-    remarks: &mut Remarks,
-) {
-    for test in set.inline_tests() {
-        for id in [test.expect, test.expect_not].into_iter().flatten() {
-            if id.is_empty() || ids.contains_key(id) {
-                continue;
-            }
-            let words = Words::new(
-                format!("测试说到的规则 \"{id}\" 不存在"),
-                format!("there is no rule \"{id}\""),
-            );
-            let mut diagnostic = Diagnostic::new(Code::BadValue, test.place.clone(), words);
-            if let Some(meant) = did_you_mean(id, ids.keys().map(|id| &**id)) {
-                let help = Words::new(
-                    format!("是不是 \"{meant}\"?"),
-                    format!("did you mean \"{meant}\"?"),
-                );
-                diagnostic = diagnostic.help(help);
-            }
-            remarks.push(diagnostic);
-        }
-        if accounts.is_some_and(|known| test.is_account_named && !known.contains(&test.account)) {
-            let words = Words::new(
-                format!("没有公众号 \"{}\"", test.account),
-                format!("there is no account \"{}\"", test.account),
-            );
-            remarks.push(Diagnostic::new(
-                Code::UnknownAccount,
-                test.place.clone(),
-                words,
-            ));
         }
     }
 }

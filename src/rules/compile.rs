@@ -16,6 +16,8 @@ use crate::model::{AccountName, RuleFiles};
 
 /// Settings of the desk.
 const DESK_FILE: &str = "_desk.toml";
+/// All files together may have at most so many bytes: places, words and states are counted in 32 bits.
+const SET_LIMIT: usize = 512 * 1024 * 1024;
 /// Settings files of the format that this version does not read.
 const LATER_FILES: &[&str] = &[
     "_calendar.toml",
@@ -64,7 +66,13 @@ pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
     let mut build = Build::new(options);
     let mut summaries = Vec::new();
     let mut allows_empty = false;
+    let mut total = 0;
     for (path, bytes) in &files.0 {
+        total += bytes.len();
+        if total > SET_LIMIT {
+            remarks.push(set_too_big(path));
+            break;
+        }
         let is_settings = path.starts_with('_');
         if is_settings && path != DESK_FILE {
             remarks.push(unread_file(path));
@@ -85,10 +93,10 @@ pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
     }
     let tests = build.tests();
     let rules = build.finish(files, &mut remarks);
-    if rules.is_empty() && !allows_empty && !remarks.has_errors() {
+    if rules.is_empty() && !allows_empty && remarks.errors() == 0 {
         remarks.push(no_rules(files));
     }
-    let rules = (!remarks.has_errors()).then_some(rules);
+    let rules = (remarks.errors() == 0).then_some(rules);
     Compiled {
         rules,
         diagnostics: remarks.into_sorted(),
@@ -126,6 +134,20 @@ fn unread_file(path: &str) -> Diagnostic {
         )),
         None => diagnostic,
     }
+}
+
+fn set_too_big(path: &str) -> Diagnostic {
+    let place = Place {
+        file: path.into(),
+        span: 0..0,
+        line: 1,
+        column: 1,
+    };
+    let words = Words::new(
+        format!("规则文件加起来超过 {SET_LIMIT} 字节"),
+        format!("all rule files together have more than {SET_LIMIT} bytes"),
+    );
+    Diagnostic::new(Code::TooBig, place, words)
 }
 
 fn no_rules(files: &RuleFiles) -> Diagnostic {

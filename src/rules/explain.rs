@@ -84,7 +84,7 @@ impl RuleSet {
     fn matched(&self, candidate: &Candidate, normal: &Normalized, typed: &str) -> Vec<Matched> {
         let widen = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
         let places = match candidate.kind {
-            MatchKind::Exact => vec![0..normal.text.len()],
+            MatchKind::Exact => std::iter::once(0..normal.text.len()).collect(),
             MatchKind::Regex => {
                 let regex = candidate
                     .regex

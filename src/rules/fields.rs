@@ -193,9 +193,9 @@ pub(super) fn event(
         );
         sheet.report(Code::NeverSent, text.span.clone(), words);
     }
-    let wanted: Option<(&str, &[&str])> = key.and_then(|key| match key.name {
-        "scene" => Some(("scene", &["scan", "subscribe"] as &[&str])),
-        "menu_key" => Some(("menu_key", &["menu", "click"])),
+    let wanted = key.and_then(|key| match key.name {
+        "scene" => Some(("scene", ["scan", "subscribe"])),
+        "menu_key" => Some(("menu_key", ["menu", "click"])),
         _ => None,
     });
     if let Some((key, events)) = wanted.filter(|(_, events)| !events.contains(&&*name)) {

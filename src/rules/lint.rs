@@ -1,11 +1,15 @@
-//! Notices rules that stand in each other's way: the same trigger twice.
-//! Owns: W202 (can never win) and W203 (tie). Uses: index, diagnostic. Never: history, accounts' capabilities.
+//! Checks what concerns rules together: the same trigger twice, too many regexes, tests that name others.
+//! Owns: W202 (can never win), W203 (tie), E121. Uses: index, diagnostic. Never: history, accounts' capabilities.
 
-use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words};
+use std::collections::HashMap;
+
+use super::build::Ids;
+use super::diagnostic::{Code, Diagnostic, PER_FILE, Place, Remarks, Words, did_you_mean};
 use super::index::{Rule, RuleNumber, RuleSet};
+use super::regexes;
 use super::source::place_in;
 use super::words::Word;
-use crate::model::RuleFiles;
+use crate::model::{AccountName, RuleFiles};
 
 /// Among so many rules with the same trigger the better one is looked for.
 const COMPARED: usize = 32;
@@ -89,7 +93,7 @@ fn overlap(first: &Rule, second: &Rule, set: &RuleSet) -> bool {
     }
 }
 
-fn accounts<'s>(rule: &Rule, set: &'s RuleSet) -> Option<&'s [crate::model::AccountName]> {
+fn accounts<'s>(rule: &Rule, set: &'s RuleSet) -> Option<&'s [AccountName]> {
     let group = usize::try_from(rule.accounts?).ok()?;
     set.accounts.get(group).map(|group| &**group)
 }
@@ -141,4 +145,88 @@ fn place(spot: Spot, set: &RuleSet, files: &RuleFiles) -> Place {
         bytes.unwrap_or_default(),
         widen(spot.start)..widen(spot.end),
     )
+}
+
+/// Regexes cost time one by one, so an account may have only so many.
+pub(super) fn check_regex_count(set: &RuleSet, remarks: &mut Remarks) {
+    if set.regexes.len() <= regexes::PER_ACCOUNT {
+        return;
+    }
+    let (mut of_all, mut of_one): (usize, HashMap<&AccountName, usize>) = (0, HashMap::new());
+    for regex in &set.regexes {
+        let Some(rule) = set.rule(regex.rule) else {
+            continue;
+        };
+        match rule.accounts.and_then(|group| {
+            set.accounts
+                .get(usize::try_from(group).unwrap_or(usize::MAX))
+        }) {
+            Some(accounts) => accounts
+                .iter()
+                .for_each(|account| *of_one.entry(account).or_default() += 1),
+            None => of_all += 1,
+        }
+        let most = of_all + of_one.values().max().copied().unwrap_or(0);
+        if most > regexes::PER_ACCOUNT {
+            let (file, line) = set.origin(regex.rule);
+            let place = Place {
+                file: file.into(),
+                span: 0..0,
+                line,
+                column: 1,
+            };
+            let limit = regexes::PER_ACCOUNT;
+            let words = Words::new(
+                format!("一个公众号最多 {limit} 条正则"),
+                format!("an account may have at most {limit} regexes"),
+            );
+            let help = Words::new(
+                "能用 any、all 的改用它们,又快又不限数量",
+                "use any or all where they do; they are unlimited",
+            );
+            remarks.push(Diagnostic::new(Code::TooMany, place, words).help(help));
+            return;
+        }
+    }
+}
+
+/// Tests may expect rules that are further down, so names are checked at the end.
+pub(super) fn check_expectations(set: &RuleSet, ids: &Ids, remarks: &mut Remarks) {
+    for test in set.inline_tests() {
+        let named = [test.expect, test.expect_not].into_iter().flatten();
+        for id in named.filter(|id| !id.is_empty() && !ids.contains_key(*id)) {
+            let words = Words::new(
+                format!("测试说到的规则 \"{id}\" 不存在"),
+                format!("there is no rule \"{id}\""),
+            );
+            let mut diagnostic = Diagnostic::new(Code::BadValue, test.place.clone(), words);
+            // In a set of a hundred thousand the search is worth it for the few that are shown only.
+            if remarks.errors() < PER_FILE
+                && let Some(meant) = did_you_mean(id, ids.keys().map(|id| &**id))
+            {
+                diagnostic = diagnostic.help(Words::new(
+                    format!("是不是 \"{meant}\"?"),
+                    format!("did you mean \"{meant}\"?"),
+                ));
+            }
+            remarks.push(diagnostic);
+        }
+    }
+}
+
+/// Tests may name accounts that the configuration does not have.
+pub(super) fn check_test_accounts(set: &RuleSet, known: &[AccountName], remarks: &mut Remarks) {
+    let named = set.inline_tests().filter(|test| test.is_account_named);
+    for test in named.filter(|test| !known.contains(&test.account)) {
+        let account = &test.account;
+        let words = Words::new(
+            format!("没有公众号 \"{account}\""),
+            format!("there is no account \"{account}\""),
+        );
+        remarks.push(Diagnostic::new(
+            Code::UnknownAccount,
+            test.place.clone(),
+            words,
+        ));
+    }
 }

@@ -4,6 +4,7 @@
 //! [`read_directory`] → [`compile`] → [`RuleSet::find`] → [`RuleSet::answer`] and [`RuleSet::explain`].
 
 mod build;
+mod checked;
 mod compile;
 mod desk_file;
 pub mod diagnostic;
@@ -18,6 +19,7 @@ mod normalize;
 mod pattern;
 mod regexes;
 mod reply;
+mod reply_kinds;
 mod rule;
 mod sheet;
 mod source;

@@ -4,13 +4,13 @@
 //! NFKC, lower case, traditional → simplified character by character; outer punctuation and space are trimmed (emoji are
 //! not), inner runs of space become one. Normalising twice is normalising once.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use smallvec::SmallVec;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, char as unicode, is_nfkc_quick};
 
-/// First and last character of the ideographs that the table of simplified forms speaks of.
-const HAN: Range<u32> = 0x3400..0xA000;
 /// Asks for the picture form of the character before it.
 const EMOJI_FORM: char = '\u{FE0F}';
 /// Draws a key around the character before it.
@@ -78,28 +78,35 @@ impl Fold {
         let tables = tables();
         let mut rest = text.chars();
         let mut place = 0;
-        while let Some(c) = rest.next() {
-            let next = rest.as_str().chars().next();
-            match simple(c, tables) {
-                Some(folded) if next.is_none_or(|next| begins(next, tables)) => {
+        let mut here = rest.next().map(|c| (c, tables.simple(c)));
+        while let Some((c, folded)) = here {
+            let next = rest.next().map(|c| (c, tables.simple(c)));
+            match (folded, next) {
+                (Some(folded), None | Some((_, Some(_)))) => self.push(folded, (place, place + 1)),
+                (Some(folded), Some((next, None))) if begins(next) => {
                     self.push(folded, (place, place + 1));
-                    place += 1;
                 }
                 _ => {
-                    let more = rest
-                        .as_str()
-                        .chars()
-                        .take_while(|c| !begins(*c, tables))
-                        .count();
-                    let segment = std::iter::once(c).chain(rest.by_ref().take(more));
-                    let lower = segment.nfkc().flat_map(char::to_lowercase).nfkc();
-                    let end = place + 1 + narrow(more);
-                    for folded in lower {
+                    let mut segment: SmallVec<[char; 8]> = SmallVec::from_slice(&[c]);
+                    let mut after = next;
+                    while let Some((c, None)) = after
+                        && !begins(c)
+                    {
+                        segment.push(c);
+                        after = rest.next().map(|c| (c, tables.simple(c)));
+                    }
+                    let end = place + narrow(segment.len());
+                    let lower = segment.into_iter().nfkc().flat_map(char::to_lowercase);
+                    for folded in lower.nfkc() {
                         self.push(tables.simplified(folded), (place, end));
                     }
                     place = end;
+                    here = after;
+                    continue;
                 }
             }
+            place += 1;
+            here = next;
         }
     }
 
@@ -145,93 +152,104 @@ impl Fold {
 }
 
 /// The normal form of a character that stands for itself: most of what is typed.
-fn simple(c: char, tables: &Tables) -> Option<char> {
+fn simple(c: char, simplified: impl Fn(char) -> char) -> Option<char> {
     match c {
         '\0'..='\x7f' => Some(c.to_ascii_lowercase()),
-        '\u{3400}'..='\u{9FFF}' => Some(tables.simplified(c)),
+        '\u{3400}'..='\u{9FFF}' => Some(simplified(c)),
         // Full-width ASCII, 0xFEE0 above the plain one.
         '\u{FF01}'..='\u{FF5E}' => {
             char::from_u32(u32::from(c) - 0xFEE0).map(|c| c.to_ascii_lowercase())
         }
         '\u{3000}' => Some(' '),
-        '\u{3001}'..='\u{3029}'
-        | '“'
-        | '”'
-        | '‘'
-        | '’'
-        | '—'
-        | '\u{1F300}'..='\u{1FAFF}'
-        | EMOJI_FORM => Some(c),
+        '\u{3001}'..='\u{3029}' | '“' | '”' | '‘' | '’' | '—' | EMOJI_FORM => Some(c),
         _ => None,
     }
 }
 
-/// Whether nothing before this character can combine with it, so that a text may be cut in front of it.
-fn begins(c: char, tables: &Tables) -> bool {
-    if simple(c, tables).is_some() {
-        return true;
-    }
-    let mut first = c;
-    let mut is_first = true;
+/// Whether nothing before this character, which is no [`simple`] one, can combine with it, so that a text may be cut in
+/// front of it.
+fn begins(c: char) -> bool {
+    let mut first = None;
     unicode::decompose_compatible(c, |part| {
-        if is_first {
-            first = part;
-            is_first = false;
-        }
+        first.get_or_insert(part);
     });
     let combines = |c| {
         unicode::canonical_combining_class(c) != 0
             || is_nfkc_quick(std::iter::once(c)) == IsNormalized::Maybe
     };
-    !combines(c) && !combines(first)
+    !combines(c) && !first.is_some_and(combines)
 }
 
-/// What is looked up per character, built at first use from the embedded lists.
+/// What is looked up per character, built at first use.
 struct Tables {
-    simplified: Box<[u16]>,
-    /// One bit for each character of the Basic Multilingual Plane.
+    /// For each character of the Basic Multilingual Plane its [`simple`] form; 0 for those that have none, and for NUL.
+    simple: Box<[u16]>,
+    /// One bit for each character of that plane.
     punctuation: Box<[u64]>,
 }
 
 impl Tables {
+    fn simple(&self, c: char) -> Option<char> {
+        match self.simple.get(widen(u32::from(c))) {
+            Some(0) => (c == '\0').then_some(c),
+            Some(form) => char::from_u32(u32::from(*form)),
+            None => matches!(c, '\u{1F300}'..='\u{1FAFF}').then_some(c),
+        }
+    }
+
+    /// The simplified form of a character; itself where there is none.
     fn simplified(&self, c: char) -> char {
-        let place = widen(u32::from(c).wrapping_sub(HAN.start));
-        match self.simplified.get(place) {
-            Some(simplified) => char::from_u32(u32::from(*simplified)).unwrap_or(c),
-            None => c,
+        match c {
+            '\u{3400}'..='\u{9FFF}' => self.simple(c).unwrap_or(c),
+            _ => c,
         }
     }
 
     fn is_punctuation(&self, c: char) -> bool {
         let place = widen(u32::from(c));
-        self.punctuation
-            .get(place / 64)
-            .is_some_and(|bits| bits >> (place % 64) & 1 == 1)
+        let bits = self.punctuation.get(place / 64);
+        bits.is_some_and(|bits| bits >> (place % 64) & 1 == 1)
     }
 }
 
 fn tables() -> &'static Tables {
     static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
-        simplified: simplified_forms(),
+        simple: simple_forms(),
         punctuation: punctuation(),
     });
     &TABLES
 }
 
-fn simplified_forms() -> Box<[u16]> {
-    let unit = |c: char| u16::try_from(u32::from(c)).ok();
-    let mut forms: Box<[u16]> = HAN.map(|c| u16::try_from(c).unwrap_or(0)).collect();
-    let lines = include_str!("simplified.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#'));
-    let mut chars = lines.flat_map(str::chars);
-    while let (Some(traditional), Some(simplified)) = (chars.next(), chars.next()) {
-        let place = widen(u32::from(traditional).wrapping_sub(HAN.start));
-        if let (Some(form), Some(unit)) = (forms.get_mut(place), unit(simplified)) {
-            *form = unit;
+/// Common traditional characters, each followed by its simplified form, that fast2s leaves alone or maps elsewhere.
+const ALSO_TRADITIONAL: &str =
+    "瀋沈疊叠睏困冑胄嚐尝囌苏彆别慼戚裊袅諮咨颺飏騖骛鼕冬賻赙慾欲祕秘羣群糉粽";
+/// Simplified characters that fast2s changes all the same.
+const SIMPLIFIED_ALREADY: &str = "呱呵彷捍煅磐祗薰阪黏仝疋";
+
+/// Character by character: what a phrase would want does not matter, because keywords and messages take the same way.
+fn simplified_forms() -> HashMap<char, char> {
+    let mut forms = HashMap::new();
+    for c in '\u{3400}'..='\u{9FFF}' {
+        let form = fast2s::convert(c.encode_utf8(&mut [0; 4])).chars().next();
+        if let Some(form) = form.filter(|form| *form != c && !SIMPLIFIED_ALREADY.contains(c)) {
+            forms.insert(c, form);
         }
     }
+    let mut also = ALSO_TRADITIONAL.chars();
+    while let (Some(traditional), Some(form)) = (also.next(), also.next()) {
+        forms.insert(traditional, form);
+    }
     forms
+}
+
+fn simple_forms() -> Box<[u16]> {
+    let simplified = simplified_forms();
+    let form = |c: u16| {
+        let c = char::from_u32(u32::from(c))?;
+        let form = simple(c, |c| simplified.get(&c).copied().unwrap_or(c))?;
+        u16::try_from(u32::from(form)).ok()
+    };
+    (0..=u16::MAX).map(|c| form(c).unwrap_or(0)).collect()
 }
 
 /// Unicode's general category P, from the tables that come with the regex parser.
@@ -274,6 +292,7 @@ mod tests {
             ("ＷｉＦｉ　密码", "wifi 密码"),
             ("「几点  关门」～", "几点 关门"),
             ("瀋陽門店在哪", "沈阳门店在哪"),
+            ("呵呵，頂呱呱", "呵呵,顶呱呱"),
             ("Ⅷ①㎏", "viii1kg"),
             ("İstanbul J\u{30C}", "i̇stanbul ǰ"),
             ("好的👌", "好的👌"),
@@ -288,7 +307,7 @@ mod tests {
 
     #[test]
     fn every_simplified_form_stays_as_it_is() {
-        for c in HAN.filter_map(char::from_u32) {
+        for c in '\u{3400}'..='\u{9FFF}' {
             let form = tables().simplified(c);
             assert_eq!(tables().simplified(form), form, "{c}");
         }

@@ -50,7 +50,7 @@ pub(super) struct Written<'t> {
     pub(super) tests: Vec<WrittenTest<'t>>,
     /// Whether `tests` is there, even if what it says is wrong.
     pub(super) has_tests: bool,
-    /// Whether every key was understood; else what seems to be missing may only be misspelt.
+    /// Whether every key and value was understood; else what seems to be missing may only be misspelt.
     pub(super) is_understood: bool,
 }
 
@@ -95,10 +95,10 @@ pub(super) fn read<'t>(sheet: &mut Sheet<'_>, value: &'t Value<'_>) -> Option<Wr
         .unwrap_or("?");
     let owner = Words::new(format!("规则 \"{name}\" "), format!("rule \"{name}\""));
     let mut rule = empty(head);
+    let errors_before = sheet.remarks.errors();
     let mut replies: Vec<(&Spanned<DeString<'_>>, &Value<'_>)> = Vec::new();
     for (key, value) in table {
         if !sheet.knows(key, RULE, &owner) {
-            rule.is_understood = false;
             continue;
         }
         let name: &str = key.get_ref();
@@ -140,6 +140,7 @@ pub(super) fn read<'t>(sheet: &mut Sheet<'_>, value: &'t Value<'_>) -> Option<Wr
             _ => drop(sheet.string(name, value)),
         }
     }
+    rule.is_understood = sheet.remarks.errors() == errors_before;
     rule.reply = one_reply(sheet, &replies, &rule);
     Some(rule)
 }

@@ -255,11 +255,11 @@ fn full_width(sheet: &Sheet<'_>, span: &Range<usize>) -> Option<Diagnostic> {
                 };
                 let span = start + at..start + at + c.len_utf8();
                 let message = Words::new(
-                    format!("全角标点 {c},这里要用半角的 {plain}"),
+                    format!("全角标点「{c}」,这里要用半角的「{plain}」"),
                     format!("full-width {c} where TOML needs {plain}"),
                 );
                 let help = Words::new(
-                    format!("把 {c} 换成 {plain}(切到英文输入法)"),
+                    format!("换成「{plain}」(切到英文输入法再打)"),
                     format!("replace {c} by {plain}"),
                 );
                 return Some(

@@ -57,7 +57,7 @@ async fn readyz(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     };
     let rules = site
         .rules_trouble
-        .load_full()
+        .as_ref()
         .map(|trouble| format!("rules: {trouble}"));
     let status = match (&store, &rules) {
         (Some(_), _) => "unavailable",

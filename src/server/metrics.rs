@@ -13,6 +13,7 @@ use prometheus::{
 use crate::decide::Outcome;
 use crate::model::entry::{Move, Priority, Settled};
 use crate::model::{AccountName, By, Content, EventKind, Reply, RuleId, State};
+use crate::store::Taken;
 use crate::turn::{Answered, Course};
 
 /// How many rules have a label of their own; hits of further ones count as `other`.
@@ -170,7 +171,8 @@ impl Metrics {
     }
 
     /// Notes an attempt to push.
-    pub(super) fn pushed(&self, account: &AccountName, result: &Settled) {
+    pub(super) fn pushed(&self, taken: &Taken, result: &Settled) {
+        let account = taken.account.as_str();
         let (code, word) = match result {
             Settled::Sent => ("ok".to_owned(), "sent"),
             Settled::Again { error, .. } => (code(error.code), "again"),
@@ -178,13 +180,16 @@ impl Metrics {
             Settled::Failed { error } => (code(error.code), "failed"),
             Settled::Unknown { error } => (code(error.code), "unknown"),
         };
-        self.api
-            .with_label_values(&[account.as_str(), "custom_send", &code])
-            .inc();
-        if word != "again" {
-            self.replies
-                .with_label_values(&[account.as_str(), "push", "agent", word])
-                .inc();
+        let labels = [account, "custom_send", &code];
+        self.api.with_label_values(&labels).inc();
+        if !matches!(result, Settled::Again { .. }) {
+            let by = if taken.push.by == By::Agent {
+                "agent"
+            } else {
+                "rule"
+            };
+            let labels = [account, "push", by, word];
+            self.replies.with_label_values(&labels).inc();
         }
     }
 

@@ -22,7 +22,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use ahash::AHashMap;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use crate::decide::ActiveRules;
@@ -52,7 +52,7 @@ struct Site {
     turns: Arc<Turns>,
     rules: Arc<ArcSwap<ActiveRules>>,
     /// What is wrong with the rules directory while an older set runs.
-    rules_trouble: ArcSwapOption<String>,
+    rules_trouble: Option<String>,
     doors: AHashMap<String, Door>,
     proxies: Proxies,
     access: Access,

@@ -5,26 +5,30 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 
 use super::access::Access;
 use super::metrics::Metrics;
 use super::remote::Proxies;
 use super::webhook::Door;
 use super::{Application, Settings, Site, bind, clock};
-use crate::decide::ActiveRules;
+use crate::decide::{ActiveRules, inline};
 use crate::delivery::Delivery;
 use crate::model::{AccountName, RuleFiles};
 use crate::rules::diagnostic::render;
 use crate::rules::{self, Compiled, Diagnostic, Lang, Severity};
-use crate::store::sled::SledStore;
+use crate::store::sled::{Settings as StoreSettings, SledStore};
 use crate::store::{self, Store};
 use crate::turn::{CanPush, Turns};
 use crate::wechat::Client;
 
 /// The file in the data directory that holds the address the running server listens on.
 pub const ADDRESS_FILE: &str = "address";
+
+/// The least time for which answers are kept for WeChat's repeats.
+const LEDGER_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +70,7 @@ pub(super) async fn build(settings: Settings) -> Result<Application, StartError>
         error,
     };
     std::fs::create_dir_all(&settings.data).map_err(data)?;
-    let store = open_store(&settings.data).await?;
+    let store = open_store(&settings).await?;
     match assemble(&settings, Arc::clone(&store)).await {
         Ok(application) => Ok(application),
         Err(error) => {
@@ -76,11 +80,16 @@ pub(super) async fn build(settings: Settings) -> Result<Application, StartError>
     }
 }
 
-async fn open_store(data: &Path) -> Result<Arc<dyn Store>, StartError> {
-    match SledStore::open(data, clock::now()).await {
+async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
+    let remembered = StoreSettings {
+        // DESIGN §3: a repeat with a fresh enough time stamp must find its answer.
+        ledger_for: LEDGER_FOR.max(settings.max_skew.saturating_mul(2)),
+        ..StoreSettings::default()
+    };
+    match SledStore::open_with(&settings.data, remembered, clock::now()).await {
         Ok(store) => Ok(store),
         Err(store::Error::Locked(_)) => Err(StartError::Locked {
-            path: data.to_owned(),
+            path: settings.data.clone(),
         }),
         Err(error) => Err(StartError::Store(error)),
     }
@@ -111,7 +120,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         Arc::clone(&store),
         clients,
         Arc::new(clock::now),
-        Arc::new(move |account, result| counted.pushed(account, result)),
+        Arc::new(move |taken, result| counted.pushed(taken, result)),
     );
     let data = |error| StartError::Data {
         path: settings.data.clone(),
@@ -129,9 +138,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
             .iter()
             .map(|of| door(of, &metrics))
             .collect(),
-        rules_trouble: ArcSwapOption::from_pointee(
-            trouble.as_ref().map(|trouble| trouble.summary.clone()),
-        ),
+        rules_trouble: trouble.as_ref().map(|trouble| trouble.summary.clone()),
         store: Arc::clone(&store),
         proxies: Proxies::new(settings.trusted_proxies.clone()),
         max_skew: settings.max_skew,
@@ -211,6 +218,19 @@ async fn active_rules(
         )
         .await;
     };
+    let mut active = ActiveRules {
+        set,
+        revision: None,
+    };
+    let failed = inline::run_tests(&active);
+    if !failed.is_empty() {
+        return last_good(
+            settings,
+            store,
+            trouble_of(&failed, &files, &settings.rules),
+        )
+        .await;
+    }
     let revision = store
         .publish_revision(files, "directory", clock::now())
         .await
@@ -221,17 +241,12 @@ async fn active_rules(
         .count();
     tracing::info!(
         rules.revision = revision,
-        rules.count = set.len(),
+        rules.count = active.set.len(),
         rules.warnings = warnings,
         "rules loaded"
     );
-    Ok((
-        ActiveRules {
-            set,
-            revision: Some(revision),
-        },
-        None,
-    ))
+    active.revision = Some(revision);
+    Ok((active, None))
 }
 
 fn trouble_of(diagnostics: &[Diagnostic], files: &RuleFiles, directory: &Path) -> Trouble {

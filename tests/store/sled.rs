@@ -11,10 +11,11 @@ use wxreply::store::{Error, Store};
 use super::fixtures::*;
 use super::suite::Home;
 
-/// A small spill file: the default takes 16 MiB to write.
+/// A small spill file, since the default takes 16 MiB to write, and checkpoints all the time.
 pub fn settings() -> Settings {
     Settings {
         spill_bytes: 64 << 10,
+        checkpoint_after: 5,
         ..Settings::default()
     }
 }

@@ -18,6 +18,7 @@ struct Tight {
 }
 
 /// Whether limits can be set; says loudly when not.
+#[expect(clippy::print_stderr, reason = "a test that is skipped must be seen")]
 fn can_limit() -> bool {
     let is_there = Command::new("prlimit").arg("--version").output().is_ok();
     if !is_there {
@@ -60,7 +61,7 @@ impl Tight {
     fn open() -> (Self, World) {
         let wechat = platform();
         let settings = AccountSettings::plain("shop", "");
-        let config = configuration("", &section(&wechat, &settings, false));
+        let config = configuration(&section(&wechat, &settings, false));
         let world = setup(config, RULES).into_stopped().start_without_xfsz();
         let account = wechat.account(settings);
         let tight = Self {

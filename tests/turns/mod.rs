@@ -49,9 +49,7 @@ struct Plan {
     mode: Mode,
     /// Whether the server knows the AppSecret, so that it can push.
     has_secret: bool,
-    /// Lines at the top of the configuration.
-    top: &'static str,
-    /// Sections behind it.
+    /// Sections of the configuration before the account's.
     sections: &'static str,
     rules: String,
 }
@@ -61,7 +59,6 @@ impl Default for Plan {
         Self {
             mode: Mode::Secure,
             has_secret: true,
-            top: "",
             sections: "",
             rules: RULES.to_owned(),
         }
@@ -78,16 +75,22 @@ struct Shop {
 
 impl Shop {
     fn open(plan: Plan) -> Self {
+        let Plan {
+            mode,
+            has_secret,
+            sections,
+            rules,
+        } = plan;
         let wechat = platform();
         let settings = AccountSettings {
-            mode: plan.mode,
+            mode,
             any_media: true,
             ..AccountSettings::secure("shop", "")
         };
-        let section = section(&wechat, &settings, plan.has_secret);
+        let section = section(&wechat, &settings, has_secret);
         let account = wechat.account(settings);
-        let config = configuration(plan.top, &format!("{}\n{section}", plan.sections));
-        let world = setup(config, &plan.rules).start();
+        let config = configuration(&format!("{sections}\n{section}"));
+        let world = setup(config, &rules).start();
         let shop = Self {
             wechat,
             account,
@@ -166,8 +169,8 @@ fn section(wechat: &Wechat, settings: &AccountSettings, has_secret: bool) -> Str
     section
 }
 
-fn configuration(top: &str, sections: &str) -> String {
-    format!("listen = \"127.0.0.1:0\"\nlog_format = \"json\"\n{top}\n{sections}")
+fn configuration(sections: &str) -> String {
+    format!("listen = \"127.0.0.1:0\"\nlog_format = \"json\"\n{sections}")
 }
 
 fn setup(config: String, rules: &str) -> Setup {

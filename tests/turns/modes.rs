@@ -14,10 +14,8 @@ fn compatible_mode_believes_the_ciphertext_and_not_the_clear_words_beside_it() {
     let encrypt = seal(&text_message(LI, "请问几点开门"));
     let forged = envelope(&encrypt).replace(
         "<Encrypt>",
-        &format!(
-            "<FromUserName>oForged</FromUserName><CreateTime>1</CreateTime><MsgType>text</MsgType>\
-             <Content>我要投诉</Content><MsgId>1</MsgId><Encrypt>"
-        ),
+        "<FromUserName>oForged</FromUserName><CreateTime>1</CreateTime><MsgType>text</MsgType>\
+             <Content>我要投诉</Content><MsgId>1</MsgId><Encrypt>",
     );
     let query = Signed::now("both", Some(&encrypt)).query();
     let answer = world.request("POST", &format!("/wx/both?{query}"), &[], forged.as_bytes());
@@ -56,7 +54,7 @@ fn during_a_rotation_old_and_new_work_and_answer_in_kind_afterwards_only_the_new
         aes_key: Some(new.1.clone()),
         ..settings.clone()
     };
-    let after = configuration("", &section(&wechat, &renewed, false));
+    let after = configuration(&section(&wechat, &renewed, false));
     let during = format!(
         "{after}previous_token = \"{}\"\nprevious_aes_key = \"{}\"\n",
         old.0, old.1
@@ -100,7 +98,7 @@ fn two_accounts_share_a_follower_and_nothing_else() {
     let rules = format!(
         "{RULES}\n[[rule]]\nid = \"cafe-only\"\nany = [\"拿铁\"]\naccounts = [\"cafe\"]\nreply = \"拿铁 25。\"\n"
     );
-    let world = setup(configuration("", &sections), &rules).start();
+    let world = setup(configuration(&sections), &rules).start();
     let [shop, cafe] = [shop, cafe].map(|settings| {
         let callback = format!("http://{}/wx/{}", world.address, settings.name);
         wechat.account(AccountSettings {

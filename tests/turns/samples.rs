@@ -145,9 +145,11 @@ fn clear(account: &str, answer: &Answer) -> String {
 
 #[test]
 fn every_inbound_sample_is_answered_kept_and_escalated_as_its_kind_wants() {
-    let mut setup = Setup::default();
-    setup.rules = BTreeMap::from([("r.toml".to_owned(), RULES.to_owned())]);
-    let world = setup.start();
+    let world = Setup {
+        rules: BTreeMap::from([("10-rules.toml".to_owned(), RULES.to_owned())]),
+        ..Setup::default()
+    }
+    .start();
     let vectors: Value =
         serde_json::from_str(include_str!("../fixtures/vectors/inbound.json")).unwrap();
     let cases = vectors["cases"].as_array().unwrap();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::entry::Spoken;
-use crate::model::{Event, Incoming};
+use crate::model::entry::{Answer, Entry, Move, Settled, Spoken, Turn};
+use crate::model::{Content, Event, EventKind, Incoming};
 
 const START: Time = Time::from_millis(1_718_200_000_000);
 

@@ -196,11 +196,13 @@ impl Remarks {
         }
     }
 
-    /// Whether there was an error.
-    pub fn has_errors(&self) -> bool {
-        self.counts
-            .keys()
-            .any(|(_, severity)| *severity == Severity::Error)
+    /// How many errors there were, those over the limit included.
+    pub fn errors(&self) -> usize {
+        let errors = self
+            .counts
+            .iter()
+            .filter(|((_, severity), _)| *severity == Severity::Error);
+        errors.map(|(_, count)| count).sum()
     }
 
     /// The remarks by file, line and column.

@@ -116,12 +116,12 @@ fn line_of(place: &Place, files: &RuleFiles) -> (String, Range<usize>) {
         .position(|byte| *byte == b'\n')
         .unwrap_or(tail.len());
     let before = head.get(start..).unwrap_or_default();
-    let before = before
-        .get(before.len().saturating_sub(LONGEST_LINE / 2)..)
-        .unwrap_or_default();
-    let after = tail.get(..rest.min(LONGEST_LINE)).unwrap_or_default();
-    let marked = place.span.len().min(after.len()).min(LONGEST_CARET);
-    let (marked, after) = after.split_at(marked);
+    let cut = whole(before, before.len().saturating_sub(LONGEST_LINE / 2));
+    let before = before.get(cut..).unwrap_or_default();
+    let after = tail.get(..rest).unwrap_or_default();
+    let after = after.get(..whole(after, LONGEST_LINE)).unwrap_or_default();
+    let marked = place.span.len().min(LONGEST_CARET);
+    let (marked, after) = after.split_at(whole(after, marked));
     let mut line = readable(before);
     let from = line.len();
     line.push_str(readable(marked).trim_end());
@@ -130,7 +130,16 @@ fn line_of(place: &Place, files: &RuleFiles) -> (String, Range<usize>) {
     (line, from..to)
 }
 
-/// Bytes as text that a terminal may show; what is cut inside a character or is not UTF-8 becomes U+FFFD.
+/// The last place up to `at` where no character is cut in two.
+fn whole(bytes: &[u8], at: usize) -> usize {
+    let mut at = at.min(bytes.len());
+    while bytes.get(at).is_some_and(|byte| byte & 0xC0 == 0x80) && at > 0 {
+        at -= 1;
+    }
+    at
+}
+
+/// Bytes as text that a terminal may show; what is not UTF-8 becomes U+FFFD.
 fn readable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
         .chars()

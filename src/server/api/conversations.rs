@@ -29,8 +29,15 @@ const KEY_LENGTH: usize = 128;
 
 /// Lists conversations, newest `updated_at` first.
 #[utoipa::path(
-    get, path = "/conversations", operation_id = "listConversations", params(ListQuery),
-    responses((status = 200, body = ConversationsShape), (status = 400, body = ProblemShape), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape))
+    get, path = "/conversations", operation_id = "listConversations",
+    params(ListQuery),
+    responses(
+        (status = 200, body = ConversationsShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
 )]
 pub(super) async fn list(
     Viewer(caller): Viewer,
@@ -58,8 +65,15 @@ pub(super) async fn list(
 
 /// Shows a conversation with the newest part of its history.
 #[utoipa::path(
-    get, path = "/conversations/{id}", operation_id = "showConversation", params(("id" = String, Path), ShowQuery),
-    responses((status = 200, body = ConversationWithMessages), (status = 400, body = ProblemShape), (status = 401, body = ProblemShape), (status = 404, body = ProblemShape))
+    get, path = "/conversations/{id}", operation_id = "showConversation",
+    params(("id" = String, Path), ShowQuery),
+    responses(
+        (status = 200, body = ConversationWithMessages),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
 )]
 pub(super) async fn show(
     Viewer(caller): Viewer,
@@ -84,8 +98,16 @@ pub(super) async fn show(
 
 /// Takes a conversation. The loser of a race gets 409.
 #[utoipa::path(
-    post, path = "/conversations/{id}/claim", operation_id = "claimConversation", params(("id" = String, Path)),
-    responses((status = 200, body = ConversationShape), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape), (status = 404, body = ProblemShape), (status = 409, body = ProblemShape))
+    post, path = "/conversations/{id}/claim", operation_id = "claimConversation",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
 )]
 pub(super) async fn claim(
     Agent(caller): Agent,
@@ -99,8 +121,16 @@ pub(super) async fn claim(
 
 /// Gives a conversation back to the queue.
 #[utoipa::path(
-    post, path = "/conversations/{id}/release", operation_id = "releaseConversation", params(("id" = String, Path)),
-    responses((status = 200, body = ConversationShape), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape), (status = 404, body = ProblemShape), (status = 409, body = ProblemShape))
+    post, path = "/conversations/{id}/release", operation_id = "releaseConversation",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
 )]
 pub(super) async fn release(
     Agent(caller): Agent,
@@ -114,8 +144,18 @@ pub(super) async fn release(
 
 /// Ends the episode.
 #[utoipa::path(
-    post, path = "/conversations/{id}/close", operation_id = "closeConversation", params(("id" = String, Path)), request_body = Close,
-    responses((status = 200, body = ConversationShape), (status = 400, body = ProblemShape), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape), (status = 404, body = ProblemShape), (status = 409, body = ProblemShape), (status = 413, body = ProblemShape))
+    post, path = "/conversations/{id}/close", operation_id = "closeConversation",
+    params(("id" = String, Path)), request_body = Close,
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
 )]
 pub(super) async fn close(
     Agent(caller): Agent,
@@ -130,8 +170,18 @@ pub(super) async fn close(
 
 /// Writes a note to colleagues; nobody need own the conversation.
 #[utoipa::path(
-    post, path = "/conversations/{id}/notes", operation_id = "addNote", params(("id" = String, Path)), request_body = Note,
-    responses((status = 200, body = ConversationShape), (status = 400, body = ProblemShape), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape), (status = 404, body = ProblemShape), (status = 413, body = ProblemShape), (status = 422, body = ProblemShape))
+    post, path = "/conversations/{id}/notes", operation_id = "addNote",
+    params(("id" = String, Path)), request_body = Note,
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 422, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
 )]
 pub(super) async fn note(
     Agent(caller): Agent,
@@ -146,8 +196,19 @@ pub(super) async fn note(
 
 /// Answers the follower. Claims an unclaimed conversation.
 #[utoipa::path(
-    post, path = "/conversations/{id}/replies", operation_id = "reply", params(("id" = String, Path)), request_body = NewReply,
-    responses((status = 201, body = RepliedShape), (status = 400, body = ProblemShape), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape), (status = 404, body = ProblemShape), (status = 409, body = ProblemShape), (status = 413, body = ProblemShape), (status = 422, body = ProblemShape))
+    post, path = "/conversations/{id}/replies", operation_id = "reply",
+    params(("id" = String, Path)), request_body = NewReply,
+    responses(
+        (status = 201, body = RepliedShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 422, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
 )]
 pub(super) async fn reply(
     Agent(caller): Agent,

@@ -35,8 +35,10 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
     };
     let unread = web::QueryConfig::default()
         .error_handler(|error, _| Problem::new(Code::BadRequest, error.to_string()).into());
+    let lost = web::PathConfig::default().error_handler(|_error, _| Problem::not_found().into());
     web::scope(&format!("{prefix}/api/v1"))
         .app_data(unread)
+        .app_data(lost)
         .service(resource("/openapi.json", "GET").route(web::get().to(published)))
         .service(resource("/conversations", "GET").route(web::get().to(conversations::list)))
         .service(resource("/conversations/{id}", "GET").route(web::get().to(conversations::show)))

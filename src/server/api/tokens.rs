@@ -18,7 +18,12 @@ const NAME_LENGTH: usize = 64;
 /// Lists all tokens, by name.
 #[utoipa::path(
     get, path = "/tokens", operation_id = "listTokens",
-    responses((status = 200, body = TokensShape), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape))
+    responses(
+        (status = 200, body = TokensShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
 )]
 pub(super) async fn list(
     Admin(caller): Admin,
@@ -37,8 +42,17 @@ pub(super) async fn list(
 
 /// Makes a token and shows its text, this once.
 #[utoipa::path(
-    post, path = "/tokens", operation_id = "addToken", request_body = NewToken,
-    responses((status = 201, body = MadeTokenShape), (status = 400, body = ProblemShape), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape), (status = 409, body = ProblemShape), (status = 413, body = ProblemShape))
+    post, path = "/tokens", operation_id = "addToken",
+    request_body = NewToken,
+    responses(
+        (status = 201, body = MadeTokenShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
 )]
 pub(super) async fn add(
     Admin(caller): Admin,
@@ -85,8 +99,15 @@ pub(super) async fn add(
 
 /// Revokes a token: calls with it fail from now on.
 #[utoipa::path(
-    delete, path = "/tokens/{name}", operation_id = "revokeToken", params(("name" = String, Path)),
-    responses((status = 204), (status = 401, body = ProblemShape), (status = 403, body = ProblemShape), (status = 404, body = ProblemShape))
+    delete, path = "/tokens/{name}", operation_id = "revokeToken",
+    params(("name" = String, Path)),
+    responses(
+        (status = 204),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
 )]
 pub(super) async fn revoke(
     Admin(caller): Admin,

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry as Slot;
 use parking_lot::Mutex;
 
 use crate::model::entry::{Change, Settled};
 use crate::model::message::PushError;
-use crate::model::{Conversation, ConversationId, Delivery, Time, TurnKey};
+use crate::model::{Conversation, ConversationId, Delivery, Entry, Time, TurnKey};
 use crate::store::{Error, Health};
 
 use super::catalog;
@@ -20,10 +21,10 @@ use super::disk::Disk;
 use super::journal::{Chunk, Kind, Reader, Record, decode, turn_key};
 use super::ledger::{Ledger, Pages};
 use super::queue::{Queue, Told};
-use super::seats::Seats;
+use super::seats::{Known, Seats};
 use super::settings::Settings;
 use super::shared::Shared;
-use super::shelves::{Shelves, index};
+use super::shelves::Shelves;
 use super::spill::Spill;
 use super::turns::append_if;
 use super::writer::{Wipe, Writer};
@@ -46,9 +47,17 @@ pub(super) fn open(dir: &Path, settings: &Settings, now: Time) -> Result<(Writer
     }
     let ledger = Ledger::new();
     let (pages, covered) = Pages::load(&disk, &ledger, settings.ledger_for, now)?;
-    let shelves = Shelves::load(&disk)?;
+    let mut images = HashMap::new();
+    let shelves = Shelves::load(&disk, |row, last, conversation| {
+        let image = Image {
+            row,
+            last,
+            conversation,
+        };
+        images.insert(image.conversation.id, image);
+    })?;
     let mut replay = Replay {
-        rows: index(&shelves),
+        images,
         shelves,
         pages,
         covered,
@@ -60,12 +69,13 @@ pub(super) fn open(dir: &Path, settings: &Settings, now: Time) -> Result<(Writer
     reader.scan(head, |number, record| replay.read(number, &record))?;
     let end = reader.end()?.max(head);
     let Replay {
+        images,
         mut shelves,
         pages,
         wipes,
         ..
     } = replay;
-    let seats = seats(&mut shelves);
+    let seats = seats(images, &mut shelves);
     let shared = Arc::new(Shared {
         disk,
         queue: Queue::new(end),
@@ -74,7 +84,7 @@ pub(super) fn open(dir: &Path, settings: &Settings, now: Time) -> Result<(Writer
         health: Mutex::new(Health::Good),
         is_closed: AtomicBool::new(false),
     });
-    let mut writer = Writer::new(shared, spill, shelves, pages, end, settings.retry_after);
+    let mut writer = Writer::new(shared, spill, shelves, pages, end, settings);
     writer.wipes = wipes;
     writer.head = head;
     Ok((writer, lock))
@@ -101,10 +111,18 @@ fn bring_back(disk: &Disk, spilled: &[Chunk]) -> Result<(), Error> {
     disk.sync().map_err(Error::Unwritable)
 }
 
+/// A conversation while the journal is read.
+struct Image {
+    row: u32,
+    /// The last entry that it includes.
+    last: u64,
+    conversation: Conversation,
+}
+
 /// Reads entries that no checkpoint includes.
 struct Replay<'a> {
+    images: HashMap<ConversationId, Image>,
     shelves: Shelves,
-    rows: HashMap<ConversationId, u32>,
     pages: Pages,
     /// Keys up to this number are in the ledger.
     covered: u64,
@@ -116,24 +134,8 @@ impl Replay<'_> {
     fn read(&mut self, number: u64, record: &Record) -> Result<(), Error> {
         match record.kind {
             Kind::Entry => {
-                let Some(entry) = record.entry(number)? else {
-                    return Ok(());
-                };
-                if let Some(key) = turn_key(&entry.change) {
-                    self.key(key, number, entry.at);
-                }
-                if let Some(row) = self.rows.get(&entry.conversation) {
-                    self.shelves
-                        .replay(*row, number, |conversation| conversation.apply(&entry));
-                } else if let Change::Turn(turn) = &entry.change {
-                    let follower = turn.incoming.from.clone();
-                    let account = turn.account.clone();
-                    let mut conversation =
-                        Conversation::new(entry.conversation, account, follower, entry.at);
-                    conversation.apply(&entry);
-                    let row = self.shelves.free_row();
-                    self.rows.insert(conversation.id, row);
-                    self.shelves.note(row, Some(Arc::new(conversation)), number);
+                if let Some(entry) = record.entry(number)? {
+                    self.apply(number, &entry);
                 }
             }
             Kind::Erased => {
@@ -143,12 +145,13 @@ impl Replay<'_> {
             }
             Kind::Leave => {
                 let id: ConversationId = decode(&record.body, || format!("entry {number}"))?;
-                let row = self.rows.remove(&id);
+                let row = self.images.remove(&id).map(|image| image.row);
                 if let Some(row) = row {
-                    self.shelves.note(row, None, number);
+                    self.shelves.touch(row, number);
                 }
                 self.wipes.push_back(Wipe {
                     number,
+                    id,
                     last: record.prev,
                     row,
                     done: None,
@@ -156,6 +159,31 @@ impl Replay<'_> {
             }
         }
         Ok(())
+    }
+
+    fn apply(&mut self, number: u64, entry: &Entry) {
+        if let Some(key) = turn_key(&entry.change) {
+            self.key(key, number, entry.at);
+        }
+        let id = entry.conversation;
+        let image = match (self.images.entry(id), &entry.change) {
+            (Slot::Occupied(known), _) => known.into_mut(),
+            (Slot::Vacant(place), Change::Turn(turn)) => {
+                let (account, follower) = (turn.account.clone(), turn.incoming.from.clone());
+                place.insert(Image {
+                    row: self.shelves.free_row(),
+                    last: 0,
+                    conversation: Conversation::new(id, account, follower, entry.at),
+                })
+            }
+            // Of a conversation that is erased further on.
+            (Slot::Vacant(_), _) => return,
+        };
+        if image.last < number {
+            image.conversation.apply(entry);
+            image.last = number;
+            self.shelves.touch(image.row, number);
+        }
     }
 
     fn key(&mut self, key: TurnKey, number: u64, at: Time) {
@@ -167,16 +195,20 @@ impl Replay<'_> {
 }
 
 /// Gives every conversation its seat.
-fn seats(shelves: &mut Shelves) -> Seats {
+fn seats(images: HashMap<ConversationId, Image>, shelves: &mut Shelves) -> Seats {
     let seats = Seats::new();
-    let known: Vec<_> = shelves
-        .conversations()
-        .map(|(row, conversation, last)| (row, Arc::clone(conversation), last))
-        .collect();
-    for (row, conversation, last) in known {
+    for (_, image) in images {
+        let conversation = Arc::new(image.conversation);
         let seat = seats.take(&conversation.account, &conversation.follower);
-        shelves.seat(row, &seat);
-        seats.put(&seat, &mut seat.live.lock(), Some(conversation), last);
+        shelves.seat(image.row, &seat);
+        let mut live = seat.live.lock();
+        seats.put(
+            &seat,
+            &mut live,
+            Known::of(None),
+            Some(conversation),
+            image.last,
+        );
     }
     seats
 }

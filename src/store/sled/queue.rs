@@ -27,9 +27,8 @@ const SPARE_BYTES: usize = 1 << 20;
 pub(super) struct Mark {
     /// Whose entry.
     pub(super) seat: Arc<Seat>,
-    /// The conversation after it; `None` when the follower was erased.
-    pub(super) after: Option<Arc<Conversation>>,
-    /// The follower's entry before it, if there is one.
+    pub(super) undo: Undo,
+    /// The follower's entry before it; 0 for none.
     pub(super) prev: u64,
     /// The turn whose answer it decides about.
     pub(super) key: Option<TurnKey>,
@@ -38,6 +37,16 @@ pub(super) struct Mark {
     pub(super) at: Time,
     /// Who waits.
     pub(super) done: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+/// How an entry is taken back.
+pub(super) enum Undo {
+    /// The conversation keeps what the entry made of it: nothing that anybody was promised. Spares a copy for each message.
+    Keep,
+    /// The conversation becomes what it was; it may not have been there.
+    Restore(Option<Arc<Conversation>>),
+    /// The follower was erased, and is there again.
+    Return(Arc<Conversation>),
 }
 
 /// Tells whether an entry became durable.

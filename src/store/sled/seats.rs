@@ -52,6 +52,22 @@ pub(super) struct Live {
     pub(super) is_gone: bool,
 }
 
+/// What the tables know of a conversation.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    id: Option<ConversationId>,
+    state: Option<State>,
+}
+
+impl Known {
+    pub(super) fn of(conversation: Option<&Conversation>) -> Self {
+        Self {
+            id: conversation.map(|conversation| conversation.id),
+            state: conversation.map(|conversation| conversation.state),
+        }
+    }
+}
+
 /// All seats.
 pub(super) struct Seats {
     hasher: RandomState,
@@ -146,27 +162,23 @@ impl Seats {
         &self,
         seat: &Arc<Seat>,
         live: &mut Live,
+        before: Known,
         next: Option<Arc<Conversation>>,
         last: u64,
     ) {
-        let state = |conversation: &Option<Arc<Conversation>>| {
-            conversation.as_ref().map(|conversation| conversation.state)
-        };
-        let id = |conversation: &Option<Arc<Conversation>>| {
-            conversation.as_ref().map(|conversation| conversation.id)
-        };
-        let before = std::mem::replace(&mut live.conversation, next);
+        let after = Known::of(next.as_deref());
+        let due = next.as_deref().and_then(Due::of);
+        live.conversation = next;
         live.last = last;
-        self.count(&seat.account, state(&before), state(&live.conversation));
-        if id(&before) != id(&live.conversation) {
-            if let Some(id) = id(&before) {
+        self.count(&seat.account, before.state, after.state);
+        if before.id != after.id {
+            if let Some(id) = before.id {
                 self.id_table(id).lock().remove(&id);
             }
-            if let Some(id) = id(&live.conversation) {
+            if let Some(id) = after.id {
                 self.id_table(id).lock().insert(id, Arc::clone(seat));
             }
         }
-        let due = live.conversation.as_deref().and_then(Due::of);
         if due != live.due {
             self.outbox.replace(live.due, due, seat);
             live.due = due;

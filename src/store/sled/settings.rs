@@ -11,6 +11,8 @@ pub struct Settings {
     pub ledger_for: Duration,
     /// The size of the spill file, in bytes; reserved when the store is opened.
     pub spill_bytes: u64,
+    /// How many entries a start may have to read again; 131,072 take some 0.2 s.
+    pub checkpoint_after: u64,
     /// How long after a refusal the database is tried again, give or take a quarter.
     pub retry_after: Duration,
     /// Asked before every step that writes.
@@ -22,6 +24,7 @@ impl Default for Settings {
         Self {
             ledger_for: Duration::from_secs(24 * 3600),
             spill_bytes: 16 << 20,
+            checkpoint_after: 1 << 17,
             retry_after: Duration::from_secs(1),
             before_io: None,
         }

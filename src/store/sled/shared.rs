@@ -16,8 +16,8 @@ use crate::store::{Error, Health, Lanes};
 use super::disk::{Disk, Refused};
 use super::journal::{Kind, Reader, Record, encode, encode_into, turn_key};
 use super::ledger::Ledger;
-use super::queue::{Mark, Queue, Told};
-use super::seats::{Live, Seat, Seats};
+use super::queue::{Mark, Queue, Told, Undo};
+use super::seats::{Known, Live, Seat, Seats};
 
 /// A body that grew beyond this is not kept for the next entry.
 const SPARE_BYTES: usize = 64 << 10;
@@ -51,45 +51,59 @@ impl Shared {
         entry: &Entry,
         is_durable: bool,
     ) -> Result<(Arc<Conversation>, Option<Told>), Error> {
-        let mut next = match &live.conversation {
-            Some(conversation) => Conversation::clone(conversation),
-            None => Conversation::new(
-                entry.conversation,
-                seat.account.clone(),
-                seat.follower.clone(),
-                entry.at,
-            ),
+        let before = live.conversation.take();
+        let undo = match &before {
+            Some(_) if !is_durable => Undo::Keep,
+            _ => Undo::Restore(before.clone()),
         };
-        next.apply(entry);
-        let next = Arc::new(next);
         let key = turn_key(&entry.change);
         let mark = Mark {
             seat: Arc::clone(seat),
-            after: Some(Arc::clone(&next)),
+            undo,
             prev: live.last,
             key,
             is_running: is_durable && matches!(entry.change, Change::Turn(_)),
             at: entry.at,
             done: None,
         };
-        let (number, told) = with_body(entry, |body| {
+        let pushed = with_body(entry, |body| {
             self.queue.push(Kind::Entry, body, mark, is_durable)
-        })?;
+        });
+        let (number, told) = match pushed {
+            Ok(pushed) => pushed,
+            Err(error) => {
+                live.conversation = before;
+                return Err(error);
+            }
+        };
         if let Some(key) = key {
             self.ledger.insert(key, number);
         }
-        self.seats.put(seat, live, Some(Arc::clone(&next)), number);
+        let known = Known::of(before.as_deref());
+        let mut next = before.unwrap_or_else(|| {
+            let (account, follower) = (seat.account.clone(), seat.follower.clone());
+            Arc::new(Conversation::new(
+                entry.conversation,
+                account,
+                follower,
+                entry.at,
+            ))
+        });
+        // In place, unless somebody looks at it.
+        Arc::make_mut(&mut next).apply(entry);
+        self.seats
+            .put(seat, live, known, Some(Arc::clone(&next)), number);
         Ok((next, told))
     }
 
     /// Erases a follower: in memory now, on disk soon.
     pub(super) fn leave(&self, seat: &Arc<Seat>, live: &mut Live) -> Result<Option<Told>, Error> {
-        let Some(conversation) = &live.conversation else {
+        let Some(conversation) = live.conversation.clone() else {
             return Ok(None);
         };
         let mark = Mark {
             seat: Arc::clone(seat),
-            after: None,
+            undo: Undo::Return(Arc::clone(&conversation)),
             prev: live.last,
             key: None,
             is_running: false,
@@ -98,7 +112,8 @@ impl Shared {
         };
         let body = encode(&conversation.id)?;
         let (_, told) = self.queue.push(Kind::Leave, &body, mark, true)?;
-        self.seats.put(seat, live, None, 0);
+        let known = Known::of(Some(&conversation));
+        self.seats.put(seat, live, known, None, 0);
         Ok(told)
     }
 

@@ -17,26 +17,28 @@ use super::seats::Seat;
 
 /// Conversations on one shelf: about 2 KiB.
 const ROWS: usize = 4;
-/// How many entries a start may have to read again: some 0.2 s.
-const REPLAY_LIMIT: u64 = 1 << 17;
 /// The fewest shelves written with a group when some are due.
 const SLICE: usize = 16;
 
-/// Conversations as the disk knows them. The writer's own.
+/// Where each conversation stands. The writer's own.
 #[derive(Default)]
 pub(super) struct Shelves {
-    rows: Vec<Row>,
+    rows: Vec<Option<Arc<Seat>>>,
     free: Vec<u32>,
     shelves: Vec<Shelf>,
     /// Changed shelves with the number of the first change, oldest first.
     dirty: VecDeque<(usize, u64)>,
+    /// Copies of the first of them, to be written as soon as all they include is in the journal.
+    copies: Vec<Copy>,
 }
 
-#[derive(Default)]
-struct Row {
-    seat: Option<Arc<Seat>>,
-    image: Option<Arc<Conversation>>,
-    last: u64,
+/// A shelf as it was at some moment.
+struct Copy {
+    shelf: usize,
+    /// Its first change since it was last written.
+    first: u64,
+    /// With the number of the last entry that each includes.
+    conversations: Vec<(u64, Arc<Conversation>)>,
 }
 
 #[derive(Clone, Default)]
@@ -46,15 +48,38 @@ struct Shelf {
     parts: u16,
 }
 
+fn rows_of(shelf: usize) -> std::ops::Range<u32> {
+    let row = |shelf: usize| u32::try_from(shelf * ROWS).unwrap_or(u32::MAX);
+    row(shelf)..row(shelf + 1)
+}
+
 fn shelf_of(row: u32) -> usize {
     usize::try_from(row).map_or(usize::MAX, |row| row / ROWS)
 }
 
 impl Shelves {
-    /// Reads all shelves.
-    pub(super) fn load(disk: &Disk) -> Result<Self, Error> {
+    /// Reads all shelves; shows every conversation with its row and the number of the last entry it includes.
+    pub(super) fn load(
+        disk: &Disk,
+        mut each: impl FnMut(u32, u64, Conversation),
+    ) -> Result<Self, Error> {
         let mut shelves = Self::default();
         let mut gathered: Option<(usize, u16, Vec<u8>)> = None;
+        let mut fill = |(shelf, parts, bytes): (usize, u16, Vec<u8>)| {
+            shelves.grow(shelf);
+            if let Some(shelf) = shelves.shelves.get_mut(shelf) {
+                shelf.parts = parts;
+            }
+            let mut rows = rows_of(shelf);
+            for (last, conversation) in read_shelf(&bytes)? {
+                let row = rows
+                    .next()
+                    .ok_or_else(|| unreadable("a shelf", &"too full"))?;
+                each(row, last, conversation);
+            }
+            shelves.free.extend(rows);
+            Ok(())
+        };
         disk.scan(Map::Shelves, &[], |key, value| {
             let (shelf, part) = read_key(key)?;
             let bytes = opened(value, "a shelf")?;
@@ -65,55 +90,20 @@ impl Shelves {
                     Ok(())
                 }
                 Some(_) => Err(unreadable("a shelf", &"a part is missing")),
-                None => match gathered.replace((shelf, 1, bytes.to_vec())) {
-                    Some((shelf, parts, whole)) => shelves.fill(shelf, parts, &whole),
-                    None => Ok(()),
-                },
+                None => gathered
+                    .replace((shelf, 1, bytes.to_vec()))
+                    .map_or(Ok(()), &mut fill),
             }
         })?;
-        if let Some((shelf, parts, whole)) = gathered {
-            shelves.fill(shelf, parts, &whole)?;
-        }
-        shelves.free = (0..)
-            .zip(&shelves.rows)
-            .filter(|(_, row)| row.image.is_none())
-            .map(|(row, _)| row)
-            .collect();
+        gathered.map_or(Ok(()), fill)?;
         Ok(shelves)
-    }
-
-    fn fill(&mut self, shelf: usize, parts: u16, mut bytes: &[u8]) -> Result<(), Error> {
-        self.grow(shelf);
-        if let Some(shelf) = self.shelves.get_mut(shelf) {
-            shelf.parts = parts;
-        }
-        let mut row = shelf * ROWS;
-        while !bytes.is_empty() {
-            let ((last, conversation), rest) =
-                postcard::take_from_bytes::<(u64, Conversation)>(bytes)
-                    .map_err(|error| unreadable("a shelf", &error))?;
-            let place = self.rows.get_mut(row);
-            let place = place.ok_or_else(|| unreadable("a shelf", &"too full"))?;
-            place.image = Some(Arc::new(conversation));
-            place.last = last;
-            row += 1;
-            bytes = rest;
-        }
-        Ok(())
     }
 
     fn grow(&mut self, shelf: usize) {
         if self.shelves.len() <= shelf {
             self.shelves.resize(shelf + 1, Shelf::default());
-            self.rows.resize_with((shelf + 1) * ROWS, Row::default);
+            self.rows.resize((shelf + 1) * ROWS, None);
         }
-    }
-
-    /// Every conversation with its row and the number of its last entry.
-    pub(super) fn conversations(&self) -> impl Iterator<Item = (u32, &Arc<Conversation>, u64)> {
-        (0..)
-            .zip(&self.rows)
-            .filter_map(|(index, row)| Some((index, row.image.as_ref()?, row.last)))
     }
 
     /// A free row.
@@ -121,56 +111,37 @@ impl Shelves {
         if self.free.is_empty() {
             let shelf = self.shelves.len();
             self.grow(shelf);
-            let first = u32::try_from(shelf * ROWS).unwrap_or(u32::MAX);
-            self.free.extend((0..4).rev().map(|row| first + row));
+            self.free.extend(rows_of(shelf).rev());
         }
         self.free.pop().unwrap_or(u32::MAX)
-    }
-
-    fn row_mut(&mut self, row: u32) -> Option<&mut Row> {
-        self.rows.get_mut(usize::try_from(row).ok()?)
-    }
-
-    fn row(&self, row: u32) -> Option<&Row> {
-        self.rows.get(usize::try_from(row).ok()?)
     }
 
     /// Gives a row to a seat.
     pub(super) fn seat(&mut self, row: u32, seat: &Arc<Seat>) {
         seat.set_row(Some(row));
         if let Some(row) = self.row_mut(row) {
-            row.seat = Some(Arc::clone(seat));
+            *row = Some(Arc::clone(seat));
         }
     }
 
-    /// A durable entry made a conversation what it is now.
-    pub(super) fn note(&mut self, row: u32, image: Option<Arc<Conversation>>, number: u64) {
-        if let Some(row) = self.row_mut(row) {
-            row.image = image;
-            row.last = number;
+    /// Frees the row of an erased follower, unless they came back; returns the seat.
+    pub(super) fn vacate(&mut self, row: u32) -> Option<Arc<Seat>> {
+        let place = self.row_mut(row)?;
+        let is_back = |seat: &Arc<Seat>| seat.live.lock().conversation.is_some();
+        if place.as_ref().is_some_and(is_back) {
+            return None;
         }
-        self.touch(row, number);
+        let seat = place.take();
+        self.free.push(row);
+        seat.inspect(|seat| seat.set_row(None))
     }
 
-    /// Changes a conversation in place, while the store is being opened; `false` if it includes this entry already.
-    pub(super) fn replay(
-        &mut self,
-        row: u32,
-        number: u64,
-        apply: impl FnOnce(&mut Conversation),
-    ) -> bool {
-        let Some(place) = self.row_mut(row).filter(|place| place.last < number) else {
-            return false;
-        };
-        if let Some(image) = &mut place.image {
-            apply(Arc::make_mut(image));
-        }
-        place.last = number;
-        self.touch(row, number);
-        true
+    fn row_mut(&mut self, row: u32) -> Option<&mut Option<Arc<Seat>>> {
+        self.rows.get_mut(usize::try_from(row).ok()?)
     }
 
-    fn touch(&mut self, row: u32, number: u64) {
+    /// The conversation in this row changed with this entry.
+    pub(super) fn touch(&mut self, row: u32, number: u64) {
         let index = shelf_of(row);
         if let Some(shelf) = self.shelves.get_mut(index)
             && !std::mem::replace(&mut shelf.is_dirty, true)
@@ -179,68 +150,121 @@ impl Shelves {
         }
     }
 
-    /// What is durable of a seat's conversation.
-    pub(super) fn durable(&self, seat: &Seat) -> (Option<Arc<Conversation>>, u64) {
-        let row = seat.row().and_then(|row| self.row(row));
-        row.filter(|row| row.image.is_some())
-            .map_or((None, 0), |row| (row.image.clone(), row.last))
+    /// The oldest change that is on no shelf, once the copies are written if `is_written`.
+    pub(super) fn from(&self, is_written: bool) -> Option<u64> {
+        let copied = self.copies.first().filter(|_| !is_written);
+        let dirty = self.dirty.front().map(|(_, first)| *first);
+        copied.map(|copy| copy.first).into_iter().chain(dirty).min()
     }
 
-    /// Frees the row of an erased follower who has not come back; returns the seat.
-    pub(super) fn vacate(&mut self, row: u32) -> Option<Arc<Seat>> {
-        let place = self.row_mut(row).filter(|place| place.image.is_none())?;
-        let seat = place.seat.take();
-        self.free.push(row);
-        seat.inspect(|seat| seat.set_row(None))
+    /// Copies shelves that are to be written soon: those that changed before the entry `until`, when `entries` are written
+    /// with them.
+    pub(super) fn copy(&mut self, until: u64, entries: usize) {
+        if self.copies.is_empty() {
+            let due = self.dirty.iter().take(SLICE.max(entries));
+            let due = due.take_while(|(_, first)| *first < until).count();
+            self.copy_first(due);
+        }
     }
 
-    /// The oldest change that would be on no shelf after `count` more were written.
-    pub(super) fn from(&self, count: usize) -> Option<u64> {
-        self.dirty.get(count).map(|(_, number)| *number)
+    /// Copies every shelf that changed.
+    pub(super) fn copy_all(&mut self) {
+        self.copy_first(self.dirty.len());
     }
 
-    /// How many shelves to write now, when `next` is the next entry and `entries` are written with them.
-    pub(super) fn due(&self, next: u64, entries: usize) -> usize {
-        let is_due = |(_, first): &&(usize, u64)| next.saturating_sub(*first) > REPLAY_LIMIT;
-        let at_most = SLICE.max(entries);
-        self.dirty.iter().take(at_most).take_while(is_due).count()
-    }
-
-    /// How many shelves differ from the disk.
-    pub(super) fn dirty(&self) -> usize {
-        self.dirty.len()
-    }
-
-    /// Writes the `count` shelves that changed first. They count as changed until [`Shelves::written`].
-    pub(super) fn write(&mut self, disk: &Disk, count: usize) -> Result<(), Refused> {
-        let due: Vec<usize> = self.dirty.iter().take(count).map(|(at, _)| *at).collect();
-        due.into_iter()
-            .try_for_each(|shelf| self.write_shelf(disk, shelf))
-    }
-
-    /// The `count` shelves that changed first are durable.
-    pub(super) fn written(&mut self, count: usize) {
-        for (index, _) in self.dirty.drain(..count) {
+    fn copy_first(&mut self, count: usize) {
+        for (index, first) in self.dirty.drain(..count).collect::<Vec<_>>() {
             if let Some(shelf) = self.shelves.get_mut(index) {
                 shelf.is_dirty = false;
+            }
+            let copy = self.copy_of(index, first);
+            self.copies.push(copy);
+        }
+    }
+
+    fn copy_of(&self, shelf: usize, first: u64) -> Copy {
+        let from = shelf * ROWS;
+        let seats = self.rows.get(from..from + ROWS).unwrap_or_default();
+        let copied = seats.iter().flatten().filter_map(|seat| {
+            let live = seat.live.lock();
+            Some((live.last, live.conversation.clone()?))
+        });
+        Copy {
+            shelf,
+            first,
+            conversations: copied.collect(),
+        }
+    }
+
+    /// Writes the copies if all they include comes before `end`; `false` if not. They stay until [`Shelves::written`].
+    pub(super) fn write(&mut self, disk: &Disk, end: u64) -> Result<bool, Refused> {
+        let is_ready = |copy: &Copy| copy.conversations.iter().all(|(last, _)| *last < end);
+        if self.copies.is_empty() || !self.copies.iter().all(is_ready) {
+            return Ok(false);
+        }
+        let copies = std::mem::take(&mut self.copies);
+        let written = copies.iter().try_for_each(|copy| {
+            let conversations = copy.conversations.iter();
+            let conversations = conversations.map(|(last, conversation)| (*last, &**conversation));
+            self.write_shelf(disk, copy.shelf, conversations)
+        });
+        self.copies = copies;
+        written.map(|()| true)
+    }
+
+    /// The copies are durable.
+    pub(super) fn written(&mut self) {
+        self.copies.clear();
+    }
+
+    /// Copies again later: some of what the copies include was taken back.
+    pub(super) fn forget_copies(&mut self) {
+        for copy in std::mem::take(&mut self.copies).into_iter().rev() {
+            self.dirty.retain(|(shelf, _)| *shelf != copy.shelf);
+            self.dirty.push_front((copy.shelf, copy.first));
+            if let Some(shelf) = self.shelves.get_mut(copy.shelf) {
+                shelf.is_dirty = true;
             }
         }
     }
 
-    /// Writes the shelf of this row at once.
-    pub(super) fn write_row(&mut self, disk: &Disk, row: u32) -> Result<(), Refused> {
-        self.write_shelf(disk, shelf_of(row))
+    /// Takes an erased conversation off its shelf. The others there stay as they were written.
+    pub(super) fn strike(
+        &mut self,
+        disk: &Disk,
+        row: u32,
+        id: ConversationId,
+    ) -> Result<(), Error> {
+        for copy in &mut self.copies {
+            copy.conversations
+                .retain(|(_, conversation)| conversation.id != id);
+        }
+        let shelf = shelf_of(row);
+        let mut bytes = Vec::new();
+        for part in 0..self.shelves.get(shelf).map_or(0, |shelf| shelf.parts) {
+            if let Some(value) = disk.find(Map::Shelves, &key(shelf, part))? {
+                bytes.extend_from_slice(opened(&value, "a shelf")?);
+            }
+        }
+        let mut others = read_shelf(&bytes)?;
+        others.retain(|(_, conversation)| conversation.id != id);
+        let others = others
+            .iter()
+            .map(|(last, conversation)| (*last, conversation));
+        self.write_shelf(disk, shelf, others)
+            .map_err(Error::Unwritable)
     }
 
-    fn write_shelf(&mut self, disk: &Disk, index: usize) -> Result<(), Refused> {
-        let from = index * ROWS;
-        let rows = self.rows.get(from..from + ROWS).unwrap_or_default();
+    fn write_shelf<'a>(
+        &mut self,
+        disk: &Disk,
+        index: usize,
+        conversations: impl Iterator<Item = (u64, &'a Conversation)>,
+    ) -> Result<(), Refused> {
         let mut bytes = Vec::new();
-        for row in rows {
-            if let Some(image) = &row.image {
-                bytes = encode_into(&(row.last, &**image), bytes)
-                    .map_err(|error| Refused::from(error.to_string()))?;
-            }
+        for conversation in conversations {
+            bytes = encode_into(&conversation, bytes)
+                .map_err(|error| Refused::from(error.to_string()))?;
         }
         // An empty shelf keeps its one, empty, value.
         let parts: Vec<&[u8]> = bytes.chunks(PART_BYTES).collect();
@@ -263,6 +287,17 @@ impl Shelves {
     }
 }
 
+fn read_shelf(mut bytes: &[u8]) -> Result<Vec<(u64, Conversation)>, Error> {
+    let mut conversations = Vec::new();
+    while !bytes.is_empty() {
+        let (conversation, rest) =
+            postcard::take_from_bytes(bytes).map_err(|error| unreadable("a shelf", &error))?;
+        conversations.push(conversation);
+        bytes = rest;
+    }
+    Ok(conversations)
+}
+
 fn key(shelf: usize, part: u16) -> Vec<u8> {
     let shelf = u32::try_from(shelf).unwrap_or(u32::MAX);
     [&shelf.to_be_bytes()[..], &part.to_be_bytes()].concat()
@@ -274,12 +309,4 @@ fn read_key(key: &[u8]) -> Result<(usize, u16), Error> {
     let part = part.try_into().map_err(|_wrong_length| bad())?;
     let shelf = usize::try_from(u32::from_be_bytes(*shelf)).map_err(|_too_large| bad())?;
     Ok((shelf, u16::from_be_bytes(part)))
-}
-
-/// Where each conversation stands.
-pub(super) fn index(shelves: &Shelves) -> hashbrown::HashMap<ConversationId, u32> {
-    shelves
-        .conversations()
-        .map(|(row, conversation, _)| (conversation.id, row))
-        .collect()
 }

@@ -15,14 +15,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::model::ConversationId;
 use crate::store::{Error, Health};
 
 use super::catalog;
 use super::disk::Refused;
 use super::journal::{Chunk, Reader};
 use super::ledger::Pages;
-use super::queue::{Group, Mark, Work};
-use super::seats::Seat;
+use super::queue::{Group, Mark, Undo, Work};
+use super::seats::{Known, Seat};
+use super::settings::Settings;
 use super::shared::Shared;
 use super::shelves::Shelves;
 use super::spill::Spill;
@@ -42,6 +44,7 @@ pub(super) struct Writer {
     pub(super) end: u64,
     /// The head as it is stored.
     pub(super) head: u64,
+    checkpoint_after: u64,
     retry_after: Duration,
     trouble: Option<Trouble>,
 }
@@ -50,7 +53,8 @@ pub(super) struct Writer {
 pub(super) struct Wipe {
     /// The number of the entry that says so.
     pub(super) number: u64,
-    /// The follower's last entry before it.
+    pub(super) id: ConversationId,
+    /// The conversation's last entry before it.
     pub(super) last: u64,
     pub(super) row: Option<u32>,
     pub(super) done: Option<oneshot::Sender<Result<(), Error>>>,
@@ -92,7 +96,7 @@ impl Writer {
         shelves: Shelves,
         pages: Pages,
         end: u64,
-        retry_after: Duration,
+        settings: &Settings,
     ) -> Self {
         Self {
             shared,
@@ -102,7 +106,8 @@ impl Writer {
             wipes: VecDeque::new(),
             end,
             head: 0,
-            retry_after,
+            checkpoint_after: settings.checkpoint_after,
+            retry_after: settings.retry_after,
             trouble: None,
         }
     }
@@ -183,38 +188,44 @@ impl Writer {
         if let Some(chunk) = chunk {
             chunk.write(disk)?;
         }
-        let next = chunk.map_or(self.end, |chunk| chunk.first);
-        let entries = chunk.map_or(0, |chunk| chunk.starts.len());
-        let (mut keys, mut shelves) = (0, self.shelves.due(next, entries));
         if all {
-            shelves = self.shelves.dirty();
+            self.shelves.copy_all();
         }
+        let next = chunk.map_or(self.end, |chunk| chunk.first);
+        let end = chunk.map_or(self.end, Chunk::end);
+        let is_shelved = self.shelves.write(disk, end)?;
+        let mut keys = 0;
         if all || self.pages.is_due() {
             keys = self.pages.write(disk, all)?;
         }
-        self.shelves.write(disk, shelves)?;
-        let head = self.head_after(next, keys, shelves);
-        let is_ahead = head > self.head && (keys > 0 || shelves > 0 || all);
+        let head = self.head_after(next, keys, is_shelved);
+        let is_ahead = head > self.head && (keys > 0 || is_shelved);
         if is_ahead {
             catalog::set_head(disk, head).map_err(|error| Refused::from(error.to_string()))?;
         }
         disk.sync()?;
-        self.end = chunk.map_or(self.end, Chunk::end);
+        self.end = end;
         if is_ahead {
             self.head = head;
         }
         if keys > 0 {
             self.pages.written(keys, &shared.ledger);
         }
-        self.shelves.written(shelves);
+        if is_shelved {
+            self.shelves.written();
+        }
+        // What these include is written with the next group at the latest.
+        let entries = chunk.map_or(0, |chunk| chunk.starts.len());
+        let until = self.end.saturating_sub(self.checkpoint_after);
+        self.shelves.copy(until, entries);
         Ok(())
     }
 
-    /// The oldest entry that only the journal knows, once these keys and shelves are written.
-    fn head_after(&self, next: u64, keys: usize, shelves: usize) -> u64 {
+    /// The oldest entry that only the journal knows, once these keys, and the copied shelves, are written.
+    fn head_after(&self, next: u64, keys: usize, is_shelved: bool) -> u64 {
         let oldest = [
             self.pages.from(keys),
-            self.shelves.from(shelves),
+            self.shelves.from(is_shelved),
             self.wipes.front().map(|wipe| wipe.number),
         ];
         oldest.into_iter().flatten().fold(next, u64::min)
@@ -225,32 +236,36 @@ impl Writer {
         for (number, mark) in (group.chunk.first..).zip(group.marks.drain(..)) {
             let Mark {
                 seat,
-                after,
+                undo,
                 prev,
                 key,
                 is_running,
                 at,
                 done,
             } = mark;
-            if is_running && let Some(key) = key {
-                seat.live.lock().lane.leave(key, true);
-            }
             if let Some(key) = key {
+                if is_running {
+                    seat.live.lock().lane.leave(key, true);
+                }
                 self.pages.push(key, number, at);
             }
             let row = self.row(&seat);
-            if after.is_none() {
-                self.wipes.push_back(Wipe {
+            self.shelves.touch(row, number);
+            match undo {
+                Undo::Return(conversation) => self.wipes.push_back(Wipe {
                     number,
+                    id: conversation.id,
                     last: prev,
                     row: Some(row),
                     done,
-                });
-            } else if let Some(done) = done {
-                // Nobody may wait any more; the entry stays.
-                let _gone = done.send(Ok(()));
+                }),
+                Undo::Keep | Undo::Restore(_) => {
+                    if let Some(done) = done {
+                        // Nobody may wait any more; the entry stays.
+                        let _gone = done.send(Ok(()));
+                    }
+                }
             }
-            self.shelves.note(row, after, number);
         }
         group
     }
@@ -271,11 +286,12 @@ impl Writer {
         let mut undone = Vec::new();
         for group in behind.into_iter().chain([group]) {
             let numbers = (group.chunk.first..group.chunk.end()).rev();
-            for (number, mark) in numbers.zip(group.marks.into_iter().rev()) {
-                self.undo(&mark, number);
+            for (number, mut mark) in numbers.zip(group.marks.into_iter().rev()) {
+                self.undo(&mut mark, number);
                 undone.push(mark);
             }
         }
+        self.shelves.forget_copies();
         self.shared.queue.resume();
         for mark in undone.into_iter().rev() {
             if mark.is_running
@@ -290,13 +306,22 @@ impl Writer {
         }
     }
 
-    fn undo(&self, mark: &Mark, number: u64) {
+    fn undo(&self, mark: &mut Mark, number: u64) {
+        let seats = &self.shared.seats;
         let mut live = mark.seat.live.lock();
         if let Some(key) = mark.key {
             self.shared.ledger.remove(key, number);
         }
-        let (image, last) = self.shelves.durable(&mark.seat);
-        self.shared.seats.put(&mark.seat, &mut live, image, last);
+        let before = match std::mem::replace(&mut mark.undo, Undo::Keep) {
+            Undo::Keep => {
+                live.last = mark.prev;
+                return;
+            }
+            Undo::Restore(before) => before,
+            Undo::Return(before) => Some(before),
+        };
+        let known = Known::of(live.conversation.as_deref());
+        seats.put(&mark.seat, &mut live, known, before, mark.prev);
     }
 
     fn fall_ill(&mut self, reason: Refused) {
@@ -346,8 +371,8 @@ impl Writer {
         while self.trouble.is_none()
             && let Some(wipe) = self.wipes.front()
         {
-            let (last, row) = (wipe.last, wipe.row);
-            match self.wipe_one(last, row) {
+            let (last, row, id) = (wipe.last, wipe.row, wipe.id);
+            match self.wipe_one(last, row, id) {
                 Ok(()) => {
                     if let Some(wipe) = self.wipes.pop_front() {
                         self.vacate(wipe);
@@ -367,14 +392,13 @@ impl Writer {
         }
     }
 
-    fn wipe_one(&mut self, last: u64, row: Option<u32>) -> Result<(), Error> {
-        Reader::new(&self.shared.disk).erase_chain(last)?;
+    fn wipe_one(&mut self, last: u64, row: Option<u32>, id: ConversationId) -> Result<(), Error> {
+        let disk = &self.shared.disk;
+        Reader::new(disk).erase_chain(last)?;
         if let Some(row) = row {
-            self.shelves
-                .write_row(&self.shared.disk, row)
-                .map_err(Error::Unwritable)?;
+            self.shelves.strike(disk, row, id)?;
         }
-        self.shared.disk.sync().map_err(Error::Unwritable)
+        disk.sync().map_err(Error::Unwritable)
     }
 
     fn vacate(&mut self, wipe: Wipe) {
