@@ -96,7 +96,6 @@ fn a_rules_late_answer_is_held_where_nothing_can_be_pushed() {
     let push = third_question(&shop);
     assert_eq!(dawdle(&shop, &push), "success");
     ends_with(shop.world(), LI, "rule text 十点开门。 held");
-    // Handing it out must be on disk first, so the deadline of one millisecond may pass again: ask until it is given.
     let xml = push.clear().to_owned();
     assert!(shop.li().raw(&xml).wait().is_silent());
     assert_eq!(shop.world().conversation(LI)["state"], "waiting");

@@ -167,6 +167,11 @@ fn who_leaves_with_answers_queued_finds_them_on_return() {
     // The first may be on its next attempt at this moment; then its end makes it held a moment later.
     let left = li.unfollows().wait();
     assert_eq!(left.body, b"success");
+    let lines = history(shop.world(), LI);
+    assert!(
+        lines.iter().any(|line| line == "agent text 第二句 held"),
+        "{lines:?}"
+    );
     eventually("both are held", || {
         let lines = history(shop.world(), LI);
         lines.iter().filter(|line| line.ends_with(" held")).count() == 2
