@@ -2,16 +2,21 @@
 //! Owns: the order of the steps and the deadline. Uses: store, decide, model. Never: HTTP, XML, TOML, which store it is.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::decide::{ActiveRules, Decision, Memory, Outcome, decide};
 use crate::model::entry::{Move, Push, Spoken};
 use crate::model::message::PushError;
-use crate::model::{AccountName, By, Content, Conversation, Incoming, Reply, Time, Turn, TurnKey};
+use crate::model::{
+    AccountName, By, Content, Conversation, Incoming, OpenId, Reply, Time, Turn, TurnKey,
+};
 use crate::store::{Claim, Error, Store};
 
 /// Says whether an account can push now.
@@ -23,6 +28,7 @@ pub struct Turns {
     rules: Arc<ArcSwap<ActiveRules>>,
     can_push: HashMap<AccountName, CanPush>,
     deadline: Duration,
+    late: LateTurns,
 }
 
 /// One verified message.
@@ -93,6 +99,7 @@ impl Turns {
             rules,
             can_push,
             deadline,
+            late: LateTurns::default(),
         }
     }
 
@@ -104,14 +111,18 @@ impl Turns {
     /// Answers a message, always, and by the deadline. A turn that is not finished by then goes on by itself: its answer
     /// travels as a push.
     pub async fn answer(self: &Arc<Self>, received: Received) -> Answered {
-        let at = received.at;
+        let (key, at) = (received.key, received.at);
         let until = received.first_byte + self.deadline;
         let mut work = Box::pin(Arc::clone(self).run(received));
         match timeout_at(until, &mut work).await {
             Ok(finished) => finished.answered,
             Err(_past_deadline) => {
                 let turns = Arc::clone(self);
-                tokio::spawn(async move { turns.deliver_late(work.await).await });
+                self.late.begin(key);
+                tokio::spawn(async move {
+                    let _until_then = Lateness(&turns.late, key);
+                    turns.deliver_late(work.await).await;
+                });
                 Answered::bare(None, at, Course::Late)
             }
         }
@@ -122,14 +133,12 @@ impl Turns {
             account,
             key,
             incoming,
+            first_byte,
             at,
-            ..
         } = received;
         let is_event = matches!(incoming.content, Content::Event(_));
-        let claimed = self
-            .store
-            .claim_turn(&account, &incoming.from, key, at)
-            .await;
+        let until = first_byte + self.deadline;
+        let claimed = self.claim(&account, &incoming.from, key, at, until).await;
         let (ticket, conversation) = match claimed {
             Ok(Claim::First {
                 ticket,
@@ -190,6 +199,31 @@ impl Turns {
             },
             Err(error) => self.unkept(key, at, is_event, answered.own, &error),
         }
+    }
+
+    /// Claims a turn. A repeat of a turn that was late hears of its answer only when it is settled whether that travels as
+    /// a push: nothing is said twice.
+    async fn claim(
+        &self,
+        account: &AccountName,
+        follower: &OpenId,
+        key: TurnKey,
+        at: Time,
+        until: Instant,
+    ) -> Result<Claim, Error> {
+        let claim = self.store.claim_turn(account, follower, key, at).await?;
+        // Nobody waits any more for what comes after the deadline.
+        let is_settled = || Instant::now() >= until || !self.late.has(key);
+        if matches!(
+            claim,
+            Claim::First { .. } | Claim::Repeat { passive: None, .. }
+        ) || is_settled()
+        {
+            return Ok(claim);
+        }
+        // Past its own deadline this delivery is a late one itself, and must not wait for its own end.
+        let _settled_or_late = timeout_at(until, self.late.end_of(key)).await;
+        self.store.claim_turn(account, follower, key, at).await
     }
 
     /// A push that could not be kept: what a rule or a fixed line says is given all the same; a message for a person is
@@ -260,6 +294,50 @@ fn reserved() -> PushError {
     PushError {
         code: 0,
         message: "the window's last pushes are for people".into(),
+    }
+}
+
+/// Turns that go on behind `success`, and how many deliveries of each.
+#[derive(Default)]
+struct LateTurns {
+    keys: Mutex<HashMap<TurnKey, usize>>,
+    ended: Notify,
+}
+
+impl LateTurns {
+    fn begin(&self, key: TurnKey) {
+        *self.keys.lock().entry(key).or_default() += 1;
+    }
+
+    fn has(&self, key: TurnKey) -> bool {
+        self.keys.lock().contains_key(&key)
+    }
+
+    async fn end_of(&self, key: TurnKey) {
+        loop {
+            // Made before looking, so that no end is missed between.
+            let ended = self.ended.notified();
+            if !self.has(key) {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+/// One delivery that is late, until its answer is on its way otherwise.
+struct Lateness<'a>(&'a LateTurns, TurnKey);
+
+impl Drop for Lateness<'_> {
+    fn drop(&mut self) {
+        let Self(late, key) = self;
+        if let Entry::Occupied(mut left) = late.keys.lock().entry(*key) {
+            *left.get_mut() -= 1;
+            if *left.get() == 0 {
+                left.remove();
+            }
+        }
+        late.ended.notify_waiters();
     }
 }
 

@@ -18,5 +18,6 @@ mod simulator;
 mod store;
 mod support;
 mod tokens;
+mod turns;
 mod webhook;
 mod wire;

@@ -3,7 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
-use crate::support::{Setup, Signed, World, envelope, seal, text_message, unseal};
+use crate::support::{
+    APP_ID, Setup, Signed, World, envelope, seal, seal_bytes, text_message, unseal,
+};
 
 const FOLLOWER: &str = "orsRcgT0iw2kOI8rlnJACDdyB7vN";
 
@@ -201,7 +203,7 @@ fn what_is_not_wechats_is_403() {
 }
 
 #[test]
-fn what_is_not_utf8_is_refused() {
+fn bytes_that_are_no_text_are_403_in_clear_and_under_the_seal() {
     let world = World::start();
     let mut body = text_message(FOLLOWER, "你好").into_bytes();
     let at = body
@@ -210,10 +212,199 @@ fn what_is_not_utf8_is_refused() {
         .unwrap();
     body[at] = 0xff;
     let query = Signed::now("plain", None).query();
-    let status = world
-        .request("POST", &format!("/wx/plain?{query}"), &[], &body)
-        .status;
-    assert!(status == 400 || status == 403, "{status}");
+    refused(&world, "plain", &query, &body, 403, "xml_utf8");
+    let encrypt = seal_bytes(APP_ID, &body);
+    let query = Signed::now("shop", Some(&encrypt)).query();
+    refused(
+        &world,
+        "shop",
+        &query,
+        envelope(&encrypt).as_bytes(),
+        403,
+        "utf8",
+    );
+    nothing_is_stored(&world);
+}
+
+#[test]
+fn what_is_sealed_for_another_account_or_in_another_way_is_403() {
+    let world = World::start();
+    let good = text_message(FOLLOWER, "几点开门");
+    let elsewhere = seal_bytes("wxfedcba9876543210", good.as_bytes());
+    let query = Signed::now("shop", Some(&elsewhere)).query();
+    refused(
+        &world,
+        "shop",
+        &query,
+        envelope(&elsewhere).as_bytes(),
+        403,
+        "appid",
+    );
+    let encrypt = seal(&good);
+    let query = Signed::now("shop", Some(&encrypt)).query();
+    let other = query.replace("encrypt_type=aes", "encrypt_type=des");
+    refused(
+        &world,
+        "shop",
+        &other,
+        envelope(&encrypt).as_bytes(),
+        403,
+        "encrypt_type",
+    );
+    // Stale although everything else is right.
+    let hour_ago = wxreply::server::now().seconds() - 3600;
+    let query = Signed::at("shop", hour_ago, Some(&encrypt)).query();
+    refused(
+        &world,
+        "shop",
+        &query,
+        envelope(&encrypt).as_bytes(),
+        403,
+        "stale",
+    );
+    nothing_is_stored(&world);
+}
+
+#[test]
+fn each_parameter_is_there_exactly_once_and_so_is_the_ciphertext() {
+    let world = World::start();
+    let encrypt = seal(&text_message(FOLLOWER, "几点开门"));
+    let good = Signed::now("shop", Some(&encrypt)).query();
+    let body = envelope(&encrypt);
+    for name in [
+        "signature",
+        "timestamp",
+        "nonce",
+        "msg_signature",
+        "encrypt_type",
+    ] {
+        let part = good
+            .split('&')
+            .find(|part| part.starts_with(&format!("{name}=")))
+            .unwrap();
+        let twice = format!("{good}&{part}");
+        refused(
+            &world,
+            "shop",
+            &twice,
+            body.as_bytes(),
+            400,
+            "duplicate_parameter",
+        );
+        if name != "encrypt_type" {
+            let parts: Vec<&str> = good.split('&').filter(|known| *known != part).collect();
+            refused(
+                &world,
+                "shop",
+                &parts.join("&"),
+                body.as_bytes(),
+                400,
+                "missing_parameter",
+            );
+        }
+    }
+    for (body, step) in [
+        (
+            body.replace("</xml>", "<Encrypt>x</Encrypt></xml>"),
+            "repeated_encrypt",
+        ),
+        (body.replace("Encrypt>", "Other>"), "missing_encrypt"),
+    ] {
+        refused(&world, "shop", &good, body.as_bytes(), 400, step);
+    }
+    let json = seal("{\"ToUserName\":\"a\",\"FromUserName\":\"b\",\"MsgType\":\"text\"}");
+    let query = Signed::now("shop", Some(&json)).query();
+    let answer = world.request(
+        "POST",
+        &format!("/wx/shop?{query}"),
+        &[],
+        envelope(&json).as_bytes(),
+    );
+    assert_eq!((answer.status, answer.text()), (400, ""));
+    nothing_is_stored(&world);
+}
+
+#[test]
+fn xml_that_is_strange_but_harmless_is_taken() {
+    let world = World::start();
+    let query = Signed::now("plain", None).query();
+    let good = text_message(FOLLOWER, "几点开门");
+    let created = good
+        .split("<CreateTime>")
+        .nth(1)
+        .unwrap()
+        .split('<')
+        .next()
+        .unwrap();
+    for (number, (strange, name)) in [
+        (
+            good.replace("几点开门", "\u{1}几点开门\u{b}吗\u{1f}"),
+            "raw control characters",
+        ),
+        (
+            good.replace(
+                &format!("<CreateTime>{created}<"),
+                "<CreateTime>1000000000<",
+            ),
+            "an old CreateTime",
+        ),
+        (
+            good.replace("几点开门", "几点]]><![CDATA[开门"),
+            "a split CDATA",
+        ),
+        (
+            good.replace("<MsgId>", "<Unheard>x</Unheard><MsgId>"),
+            "an unknown element",
+        ),
+        (
+            good.replace(FOLLOWER, &"长".repeat(42)),
+            "an openid of 126 bytes",
+        ),
+        (good.replace(FOLLOWER, "o"), "an openid of one byte"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let strange = strange.replace("<MsgId>", &format!("<MsgId>{number}"));
+        let answer = world.request(
+            "POST",
+            &format!("/wx/plain?{query}"),
+            &[],
+            strange.as_bytes(),
+        );
+        assert!(
+            answer.status == 200 && answer.text().contains("10:00"),
+            "{name}: {} {}",
+            answer.status,
+            answer.text()
+        );
+    }
+    let unknown = good.replace("[text]", "[hologram]");
+    let answer = world.request(
+        "POST",
+        &format!("/wx/plain?{query}"),
+        &[],
+        unknown.as_bytes(),
+    );
+    assert_eq!((answer.status, answer.text()), (200, "success"));
+}
+
+#[test]
+fn a_body_that_has_only_a_dtd_or_one_bad_character_is_400() {
+    let world = World::start();
+    let query = Signed::now("plain", None).query();
+    let good = text_message(FOLLOWER, "几点开门");
+    for (bad, step) in [
+        (format!("<!DOCTYPE xml>{good}"), "dtd"),
+        (
+            good.replace("几点", "]]>&amp;&#xFFFE;<![CDATA["),
+            "character",
+        ),
+        (good.replace("几点", "]]>&#1;<![CDATA["), "character"),
+    ] {
+        let answer = world.request("POST", &format!("/wx/plain?{query}"), &[], bad.as_bytes());
+        assert_eq!((answer.status, answer.text()), (400, ""), "{step}");
+    }
     nothing_is_stored(&world);
 }
 

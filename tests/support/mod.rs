@@ -137,8 +137,31 @@ impl Stopped {
 
     /// Starts the server again on the same files.
     pub fn start(self) -> World {
-        let mut child = self
-            .command(&["serve"])
+        let serve = self.command(&["serve"]);
+        self.start_by(serve)
+    }
+
+    /// Starts the server with a signal of the kernel ignored that says its files have grown too large, as a full disk
+    /// sends none.
+    pub fn start_without_xfsz(self) -> World {
+        let serve = self.command(&["serve"]);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
+            .arg(serve.get_program())
+            .args(serve.get_args())
+            .current_dir(self.path());
+        for (name, value) in serve.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        self.start_by(shell)
+    }
+
+    fn start_by(self, mut serve: Command) -> World {
+        let mut child = serve
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -207,6 +230,11 @@ impl World {
 
     pub fn path(&self) -> &Path {
         self.files.path()
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn data(&self) -> PathBuf {
@@ -387,12 +415,13 @@ pub fn text_message(follower: &str, text: &str) -> String {
 
 /// The ciphertext of a clear body.
 pub fn seal(clear: &str) -> String {
-    crypto::encrypt(
-        &AesKey::parse(AES_KEY).unwrap(),
-        APP_ID,
-        *b"0123456789abcdef",
-        clear.as_bytes(),
-    )
+    seal_bytes(APP_ID, clear.as_bytes())
+}
+
+/// The ciphertext of whatever bytes, for whatever account.
+pub fn seal_bytes(app_id: &str, clear: &[u8]) -> String {
+    let key = AesKey::parse(AES_KEY).unwrap();
+    crypto::encrypt(&key, app_id, *b"0123456789abcdef", clear)
 }
 
 /// The body that carries a ciphertext.
