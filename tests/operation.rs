@@ -100,7 +100,12 @@ fn rules_whose_own_test_fails_do_not_run() {
     world
         .log
         .wait(|line| line.contains("the last good revision runs"));
-    assert!(!world.says("plain", LI, "能带狗吗").text().contains("可以带"));
+    assert!(
+        !world
+            .says("plain", LI, "能带狗吗")
+            .text()
+            .contains("可以带")
+    );
 }
 
 #[test]

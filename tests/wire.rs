@@ -179,15 +179,9 @@ fn ciphertexts_that_come() {
 fn assert_reply_is_sealed_with(key: &str, account: &Account, opened: &Opened) {
     let reply = Reply::Text("收到".into());
     let now = Time::from_seconds(1_800_000_000);
-    let body = callback::answer(
-        account,
-        &opened.seal,
-        &opened.incoming,
-        Some(&reply),
-        5,
-        now,
-        &mut |bytes| bytes.fill(7),
-    );
+    let body = callback::answer(account, &opened.seal, Some(&reply), 5, now, &mut |bytes| {
+        bytes.fill(7)
+    });
     let envelope = read_tree(&body).unwrap();
     let part = |name| envelope.text(&[name]).unwrap();
     assert_eq!(part("TimeStamp"), "1800000000");
@@ -426,7 +420,6 @@ fn replies() {
         let body = callback::answer(
             &account,
             &opened.seal,
-            &opened.incoming,
             reply.as_ref(),
             at,
             ANY_TIME.0,
