@@ -5,7 +5,6 @@ mod apply;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -364,7 +363,7 @@ pub fn note(id: MessageId, by: &AgentName, text: &str, at: Time) -> Message {
         agent: Some(by.clone()),
         rule: None,
         revision: None,
-        kind: Arc::from("note"),
+        kind: "note".into(),
         text: text.into(),
         delivery: Delivery::Received,
         error: None,

@@ -327,7 +327,7 @@ impl Push {
             rule: self.rule.clone(),
             revision: self.revision,
             kind: self.reply.kind().into(),
-            text: self.reply.shown().into(),
+            text: self.reply.line(),
             delivery: self.state,
             error: self.error.clone(),
         }
@@ -377,7 +377,7 @@ impl Turn {
             rule: own.rule.clone(),
             revision: own.revision,
             kind: own.reply.kind().into(),
-            text: own.reply.shown().into(),
+            text: own.reply.line(),
             delivery: Delivery::Passive,
             error: None,
         })

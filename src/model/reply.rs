@@ -85,6 +85,14 @@ impl Reply {
         }
     }
 
+    /// [`Reply::shown`] to keep: a text is shared, not copied.
+    pub fn line(&self) -> Arc<str> {
+        match self {
+            Self::Text(text) => Arc::clone(text),
+            other => other.shown().into(),
+        }
+    }
+
     /// What a person reading the history sees in its place.
     pub fn shown(&self) -> String {
         match self {

@@ -1,12 +1,16 @@
 //! Reads the body of a request up to a limit, and drains what lies beyond so that the sender can read its refusal.
 //! Owns: bounds in bytes and time. Uses: actix-web. Never: looks into a body.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt as _;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 /// How much of a refused body is read and thrown away before the connection is given up.
@@ -38,7 +42,7 @@ pub(super) async fn read(
         drain(payload, until, 0).await;
         return Err(Unread::TooLarge);
     }
-    let Some(first) = next(payload, until).await? else {
+    let Some(first) = first(payload, until).await? else {
         return Ok(Bytes::new());
     };
     if announced == Some(first.len()) {
@@ -72,12 +76,33 @@ async fn drain(payload: &mut Payload, until: Instant, already: usize) {
     }
 }
 
-async fn next(payload: &mut Payload, until: Instant) -> Result<Option<Bytes>, Unread> {
-    match timeout_at(until, payload.next()).await {
-        Ok(Some(Ok(piece))) => Ok(Some(piece)),
-        Ok(None) => Ok(None),
-        Ok(Some(Err(_))) | Err(_) => Err(Unread::Broken),
+/// The first piece. Mostly it has been read together with the head and is handed over when this is polled again: a clock is
+/// set only if it is not.
+async fn first(payload: &mut Payload, until: Instant) -> Result<Option<Bytes>, Unread> {
+    let mut piece = poll_once(payload).await;
+    if piece.is_pending() {
+        yield_now().await;
+        piece = poll_once(payload).await;
     }
+    match piece {
+        Poll::Ready(piece) => known(piece),
+        Poll::Pending => next(payload, until).await,
+    }
+}
+
+/// Whether there is a piece now; if not, its coming wakes whoever asks.
+async fn poll_once(payload: &mut Payload) -> Poll<Option<Result<Bytes, PayloadError>>> {
+    poll_fn(|context| Poll::Ready(payload.poll_next_unpin(context))).await
+}
+
+async fn next(payload: &mut Payload, until: Instant) -> Result<Option<Bytes>, Unread> {
+    timeout_at(until, payload.next())
+        .await
+        .map_or(Err(Unread::Broken), known)
+}
+
+fn known(piece: Option<Result<Bytes, PayloadError>>) -> Result<Option<Bytes>, Unread> {
+    piece.transpose().map_err(|_broken| Unread::Broken)
 }
 
 fn announced(request: &HttpRequest) -> Option<usize> {

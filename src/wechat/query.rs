@@ -2,7 +2,6 @@
 //! Owns: which parameters count. Uses: percent-encoding. Never: checks a signature.
 
 use std::borrow::Cow;
-use std::str::Utf8Error;
 
 use memchr::memchr;
 use percent_encoding::percent_decode_str;
@@ -58,6 +57,14 @@ impl<'a> SignedQuery<'a> {
         let (mut signature, mut timestamp, mut nonce) = (None, None, None);
         let (mut echostr, mut encrypt_type, mut msg_signature) = (None, None, None);
         let mut openid = None;
+        let is_plain = memchr(b'%', query.as_bytes()).is_none();
+        let decoded = |text| {
+            if is_plain {
+                Ok(Cow::Borrowed(text))
+            } else {
+                percent_decode_str(text).decode_utf8()
+            }
+        };
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Ok(name) = decoded(name) else {
@@ -88,14 +95,6 @@ impl<'a> SignedQuery<'a> {
             encrypt_type,
             msg_signature,
         })
-    }
-}
-
-/// WeChat's own values have nothing to decode.
-fn decoded(text: &str) -> Result<Cow<'_, str>, Utf8Error> {
-    match memchr(b'%', text.as_bytes()) {
-        None => Ok(Cow::Borrowed(text)),
-        Some(_) => percent_decode_str(text).decode_utf8(),
     }
 }
 

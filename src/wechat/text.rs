@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memmem;
+use memchr::memchr_iter;
 use unicode_segmentation::GraphemeCursor;
 
 /// Whether XML 1.0 forbids the character; one of them makes a whole reply unreadable.
@@ -30,14 +30,14 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 }
 
 fn is_clean(text: &str) -> bool {
-    // Over all bytes without a way out in between, which the compiler makes wide steps of. U+FFFE and U+FFFF begin with
-    // EF BF, and hardly anything else does.
-    let control = |byte: u8| byte < 0x20 && byte != b'\t' && byte != b'\n';
+    // Over all bytes without a way out in between, which the compiler makes wide steps of.
+    let control =
+        |byte: u8| u8::from(byte < 0x20) & u8::from(byte != b'\t') & u8::from(byte != b'\n');
     let bytes = text.as_bytes();
-    !bytes
-        .iter()
-        .fold(false, |found, byte| found | control(*byte))
-        && (memmem::find(bytes, b"\xef\xbf").is_none() || !text.chars().any(is_forbidden))
+    let controls = bytes.iter().fold(0, |found, byte| found | control(*byte));
+    // U+FFFE and U+FFFF begin with EF BF, and hardly anything else does.
+    let mut seconds = memchr_iter(0xEF, bytes).map(|at| bytes.get(at + 1));
+    controls == 0 && (!seconds.any(|byte| byte == Some(&0xBF)) || !text.chars().any(is_forbidden))
 }
 
 /// The longest beginning of the text within so many bytes that splits no visible character and no link.

@@ -1,6 +1,7 @@
 //! Describes the JSON that the API takes and gives.
 //! Owns: field names and types of version 1. Uses: model. Never: fields that only the store needs.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -91,7 +92,7 @@ pub(super) struct MessageShape {
     revision: Option<u64>,
     /// `text`, `image`, … `event` or `note`.
     #[schema(value_type = String)]
-    kind: Arc<str>,
+    kind: Cow<'static, str>,
     #[schema(value_type = String)]
     text: Arc<str>,
     #[schema(inline, value_type = DeliveryWord)]

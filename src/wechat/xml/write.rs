@@ -110,7 +110,13 @@ impl Writer {
 
     /// A field of a number or the like.
     fn bare(&mut self, name: &str, value: impl std::fmt::Display) {
-        write!(self.0, "<{name}>{value}</{name}>").expect("a string takes everything");
+        for part in ["<", name, ">"] {
+            self.tag(part);
+        }
+        write!(self.0, "{value}").expect("a string takes everything");
+        for part in ["</", name, ">"] {
+            self.tag(part);
+        }
     }
 
     /// A field of any text, in CDATA.
