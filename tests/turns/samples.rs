@@ -38,7 +38,7 @@ message = "file"
 reply = "文件收到。"
 "#;
 
-/// Events that are counted and not kept (DESIGN §3): places, page views, results of sending and of the platform's checks.
+/// Events that are counted and not kept: places, page views, results of sending and of the platform's checks.
 const COUNTED: &[&str] = &[
     "LOCATION",
     "VIEW",
