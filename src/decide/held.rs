@@ -19,37 +19,34 @@ pub(super) fn hand_out(
     rules: &ActiveRules,
     now: Time,
 ) -> Decision {
-    if decision
+    let from_person = conversation
+        .held(now)
+        .next()
+        .is_some_and(|first| first.by == By::Agent);
+    let own = decision
         .answer
         .own
-        .as_ref()
-        .is_some_and(|own| own.by != By::Rule)
-    {
+        .take()
         // A person's answer says more than a fixed line.
-        decision.answer.own = None;
-    }
-    let own = decision.answer.own.take();
+        .filter(|own| own.by == By::Rule || !from_person);
     let joined = join::join(conversation.held(now), own.as_ref().map(|own| &own.reply));
-    let is_unanswered = matches!(
-        decision.answer.moved,
-        Some(
-            Move::Owner
-                | Move::Escalate {
-                    reason: Reason::Unmatched,
-                    ..
-                }
-        )
-    );
     decision.outcome = Outcome::Held;
     decision.silence = None;
     decision.is_kept = true;
     decision.answer.given = joined.given;
     decision.answer.joined = Some(joined.reply);
-    decision.answer.moved = Some(if is_unanswered {
-        Move::Owner
-    } else {
-        Move::Follower
-    });
+    // Who owns the conversation hears of what the answer did not settle; without an owner the turn goes where it would
+    // have gone without the answer.
+    if from_person && conversation.owner.is_some() {
+        decision.answer.moved = match decision.answer.moved {
+            repeated @ Some(Move::Escalate {
+                reason: Reason::Repeated,
+                ..
+            }) => repeated,
+            Some(Move::Owner | Move::Escalate { .. }) => Some(Move::Owner),
+            _ => Some(Move::Follower),
+        };
+    }
     if let Some(own) = own {
         if joined.own_fits {
             decision.answer.own = Some(own);

@@ -162,8 +162,12 @@ fn to_person(message: &Incoming, conversation: &Conversation) -> Decision {
         _ => (true, true),
     };
     let mut decision = silent(Silence::PersonSpeaks, is_kept);
-    if is_message && conversation.state != State::External {
-        decision.answer.moved = Some(Move::Owner);
+    if is_message {
+        // Every message while a person owns the conversation is durable, so each is written as a move.
+        decision.answer.moved = Some(match conversation.external_until {
+            Some(until) if conversation.state == State::External => Move::External { until },
+            _ => Move::Owner,
+        });
     }
     decision
 }
@@ -242,7 +246,8 @@ fn count_question(
     if matches!(state, State::Follower | State::External) {
         answer.moved = Some(Move::Bot);
     }
-    if message.content.words().is_none() {
+    // A voice that was matched by its kind alone asks nothing that could be compared.
+    if message.content.words().is_none() || normalized.is_empty() {
         return;
     }
     let question = digest(normalized);

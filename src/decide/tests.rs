@@ -24,6 +24,10 @@ event = "menu"
 menu_key = "MAP"
 reply = "在人民路。"
 [[rule]]
+id = "voice"
+message = "voice"
+reply = "请打字。"
+[[rule]]
 id = "desk"
 exact = ["转接"]
 [[rule.replies]]
@@ -241,10 +245,18 @@ fn a_voice_is_matched_by_what_was_heard() {
         Outcome::Reply
     );
     assert_eq!(
-        Talk::new().sends(voice(Some("听不清"))).outcome,
-        Outcome::Escalate
+        said(&Talk::new().sends(voice(Some("听不清")))).as_deref(),
+        Some("请打字。")
     );
-    assert_eq!(Talk::new().sends(voice(None)).outcome, Outcome::Escalate);
+    let mut talk = Talk::new();
+    for heard in ["一", "二", "三"] {
+        assert_eq!(talk.sends(voice(Some(heard))).outcome, Outcome::Reply);
+    }
+    assert_eq!(
+        talk.state(),
+        State::Bot,
+        "three different voices are no repeated question"
+    );
 }
 
 #[test]
@@ -445,4 +457,60 @@ fn leaving_and_asking_to_be_forgotten_are_answered_with_silence() {
         });
     }
     assert_eq!(talk.sends(cancel).erase.unwrap().as_str(), "oSomebody");
+}
+
+#[test]
+fn an_answer_of_a_closed_episode_opens_none_and_a_new_question_opens_its_own() {
+    for (words, after) in [("几点开门", State::Closed), ("又吃出异物", State::Waiting)] {
+        let mut talk = Talk::new();
+        talk.can_push = false;
+        talk.says("吃出异物");
+        talk.agent_answers("抱歉");
+        talk.agent(&Act::Close {
+            outcome: crate::model::entry::Outcome::Solved,
+        });
+        talk.wait(60);
+        let decision = talk.says(words);
+        assert!(said(&decision).unwrap().starts_with("抱歉"));
+        assert_eq!(talk.state(), after);
+        let known = talk.known.as_ref().unwrap();
+        assert_eq!(known.outcome.is_some(), after == State::Closed);
+        assert_eq!(known.opened_at == talk.now, after == State::Waiting);
+    }
+}
+
+#[test]
+fn a_rules_own_late_answer_is_handed_out_and_rules_go_on_speaking() {
+    let mut talk = Talk::new();
+    talk.says("几点开门");
+    let own = fixed(By::Rule, &Arc::from("在人民路。"));
+    let error = crate::model::message::PushError {
+        code: 48001,
+        message: "x".into(),
+    };
+    let key = TurnKey::of_text("late");
+    let push = crate::model::entry::Push::of_turn(&own, key, talk.now, talk.now, Some(error));
+    let known = talk.known.as_mut().unwrap();
+    let change = Change::Late { turn: key, push };
+    known.apply(&Entry {
+        at: talk.now,
+        conversation: known.id,
+        change,
+    });
+    let decision = talk.says("几点关门");
+    assert_eq!(
+        said(&decision).as_deref(),
+        Some("在人民路。\n————\n十点开门。")
+    );
+    assert_eq!(talk.state(), State::Bot);
+    assert_eq!(talk.says("几点关门").outcome, Outcome::Reply);
+}
+
+#[test]
+fn messages_at_tencents_desk_are_durable_and_leave_it_there() {
+    let mut talk = Talk::new();
+    talk.says("转接");
+    let decision = talk.says("几点开门");
+    assert!(decision.answer.is_durable());
+    assert_eq!(talk.state(), State::External);
 }

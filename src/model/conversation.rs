@@ -341,7 +341,7 @@ impl Conversation {
         };
         if !can_push {
             held(48001, "this account cannot push")
-        } else if self.pushes.iter().any(|push| push.state == Delivery::Held) {
+        } else if self.held(now).next().is_some() {
             held(0, "an earlier answer waits for the follower")
         } else if self.window.until(now).is_none() {
             held(45015, "the window is closed")

@@ -43,6 +43,8 @@ pub use start::{ADDRESS_FILE, StartError};
 
 /// How long turns and connections may take to end once the server is told to stop, in seconds.
 const LAST_MOMENTS: u64 = 5;
+/// How many connections a worker serves at once; each may hold a body of 1 MiB.
+const CONNECTIONS: usize = 1024;
 /// How long a connection may stay open without a request.
 const IDLE: Duration = Duration::from_secs(75);
 
@@ -154,6 +156,7 @@ fn bind(site: Site, prefix: &str, listen: SocketAddr) -> std::io::Result<(Server
     let server = HttpServer::new(app)
         .workers(workers)
         .keep_alive(IDLE)
+        .max_connections(CONNECTIONS)
         .disable_signals()
         .shutdown_timeout(LAST_MOMENTS)
         .bind(listen)?;

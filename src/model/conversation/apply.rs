@@ -97,8 +97,13 @@ impl Conversation {
         if is_message {
             self.last_inbound = Some(turn.inbound_id(now));
         }
-        self.pushes.retain(|held| !given.contains(&held.id));
-        if !given.is_empty() {
+        let is_given = |push: &Push| given.contains(&push.id);
+        let from_person = self
+            .pushes
+            .iter()
+            .any(|push| is_given(push) && push.by == By::Agent);
+        self.pushes.retain(|push| !is_given(push));
+        if from_person {
             self.answered_at = Some(now);
         }
         if let Some(question) = question {

@@ -439,3 +439,20 @@ fn spoken_lines_are_the_last_message() {
     assert_eq!(conversation.acked_at, Some(entry.at));
     assert_eq!(conversation.last_message.unwrap().by, By::Ack);
 }
+
+#[test]
+fn an_answer_that_nobody_collected_in_time_holds_nothing_back() {
+    let mut conversation = waiting();
+    let held = Act::Reply {
+        reply: Reply::Text("好".into()),
+        key: None,
+        last_seen: None,
+        can_push: false,
+    };
+    act(&mut conversation, 2, "lili", &held).unwrap();
+    let eight_days = 8 * 24 * 3600;
+    let entry = turn_entry(&conversation, eight_days, text("在吗"), escalated());
+    conversation.apply(&entry);
+    let now = START.plus(Duration::from_secs(eight_days));
+    assert_eq!(conversation.why_held(true, now), None);
+}

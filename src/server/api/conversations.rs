@@ -17,6 +17,7 @@ use crate::server::access::{Agent, Caller, Viewer};
 use crate::server::error::{Code, Problem};
 use crate::server::{Site, body, clock};
 use crate::store::{self, ActError};
+use crate::wechat::text::clean;
 
 /// How many conversations a page has unless the caller says.
 const PAGE: usize = 50;
@@ -238,7 +239,7 @@ pub(super) async fn reply(
     let conversation = reached(&site, &caller, &id).await?;
     let can_push = site.turns.can_push(&conversation.account);
     let act = Act::Reply {
-        reply: Reply::Text(text),
+        reply: Reply::Text(clean(&text).into()),
         key,
         last_seen,
         can_push,
@@ -315,11 +316,22 @@ async fn written(
     if let Some(push) = conversation.pushes.iter().find(|push| push.id == id) {
         return Ok(push.message().into());
     }
-    let messages = site.store.messages(conversation.id, None, HISTORY).await?;
-    let found = messages.into_iter().find(|message| message.id == id);
-    found
-        .map(MessageShape::from)
-        .ok_or_else(|| Problem::new(Code::NotFound, "the message is no longer there"))
+    let mut before = None;
+    loop {
+        // A key that comes again may name a message far back.
+        let messages = site
+            .store
+            .messages(conversation.id, before, HISTORY)
+            .await?;
+        before = messages.first().map(|oldest| oldest.id);
+        if let Some(found) = messages.into_iter().find(|message| message.id == id) {
+            return Ok(found.into());
+        }
+        if before.is_none() {
+            let gone = "the message is no longer there";
+            return Err(Problem::new(Code::NotFound, gone));
+        }
+    }
 }
 
 /// The conversation with this id, if the caller reaches its account.
