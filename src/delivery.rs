@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::model::entry::Settled;
 use crate::model::message::PushError;
 use crate::model::{AccountName, Time};
-use crate::store::{Store, Taken};
+use crate::store::{Error, Store, Taken};
 use crate::wechat::client::{Client, SendError};
 
 /// How many pushes may be under way at once, over all accounts.
@@ -34,8 +34,8 @@ pub struct Delivery {
     observe: Observe,
 }
 
-/// Told of every attempt: the account and how it ended. For counters.
-pub type Observe = Arc<dyn Fn(&AccountName, &Settled) + Send + Sync>;
+/// Told of every attempt: what was sent from where, and how it ended. For counters.
+pub type Observe = Arc<dyn Fn(&Taken, &Settled) + Send + Sync>;
 
 impl Delivery {
     /// A worker on this store; accounts absent from `clients` cannot push.
@@ -45,20 +45,27 @@ impl Delivery {
         clock: Clock,
         observe: Observe,
     ) -> Self {
-        Self { store, clients, clock, observe }
+        Self {
+            store,
+            clients,
+            clock,
+            observe,
+        }
     }
 
     /// Works until told to stop; attempts under way are finished.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let places = Arc::new(Semaphore::new(AT_ONCE));
         while !stop.is_cancelled() {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
             let now = (self.clock)();
             match self.store.take_push(now).await {
                 Ok(Some(taken)) => {
-                    let delivery = Arc::clone(&self);
+                    let (delivery, stop) = (Arc::clone(&self), stop.clone());
                     tokio::spawn(async move {
-                        delivery.deliver(taken).await;
+                        delivery.deliver(taken, &stop).await;
                         drop(place);
                     });
                 }
@@ -85,32 +92,65 @@ impl Delivery {
             }
         }
         // All places back: nothing is under way any more.
-        let _all = places.acquire_many(u32::try_from(AT_ONCE).unwrap_or(1)).await;
+        let _all = places
+            .acquire_many(u32::try_from(AT_ONCE).unwrap_or(1))
+            .await;
     }
 
     /// Makes one attempt and writes down how it ended.
-    async fn deliver(&self, taken: Taken) {
+    async fn deliver(&self, taken: Taken, stop: &CancellationToken) {
         let result = self.attempt(&taken).await;
-        (self.observe)(&taken.account, &result);
-        let now = (self.clock)();
-        let push = taken.push.id;
-        tracing::info!(account = %taken.account, follower = %taken.follower.short(), push = %push,
+        (self.observe)(&taken, &result);
+        tracing::info!(account = %taken.account, follower = %taken.follower.short(), push = %taken.push.id,
             result = result_word(&result), "push attempted");
-        if let Err(error) = self.store.settle_push(taken.conversation, push, result, now).await {
-            // Found as `sending` at the next start, it becomes `unknown`.
+        self.keep(&taken, &result, stop).await;
+    }
+
+    /// Writes down how an attempt ended, as soon as the store can: until then nothing else goes to this follower.
+    async fn keep(&self, taken: &Taken, result: &Settled, stop: &CancellationToken) {
+        let push = taken.push.id;
+        let mut failures: u8 = 0;
+        loop {
+            let settled =
+                self.store
+                    .settle_push(taken.conversation, push, result.clone(), (self.clock)());
+            let Err(error) = settled.await else { return };
+            // Given up, it is found as `sending` at the next start and becomes `unknown`.
             tracing::error!(%error, push = %push, "the end of a push could not be kept");
+            if matches!(error, Error::Closed) {
+                return;
+            }
+            failures = failures.saturating_add(1);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause(failures)) => {}
+            }
         }
     }
 
     async fn attempt(&self, taken: &Taken) -> Settled {
-        let held = |code, message: &str| Settled::Held { error: PushError { code, message: message.into() } };
+        let held = |code, message: &str| Settled::Held {
+            error: PushError {
+                code,
+                message: message.into(),
+            },
+        };
         let Some(client) = self.clients.get(&taken.account) else {
             return held(48001, "this account cannot push");
         };
         let now = (self.clock)();
         let conversation = match self.store.conversation(taken.conversation).await {
             Ok(Some(conversation)) => conversation,
-            Ok(None) | Err(_) => return held(0, "the conversation is gone"),
+            // Erased meanwhile: there is nothing left to settle.
+            Ok(None) => return held(0, "the conversation is gone"),
+            Err(_) => {
+                let error = PushError {
+                    code: 0,
+                    message: "the conversation cannot be read".into(),
+                };
+                let not_before = now.plus(pause(taken.push.attempts));
+                return Settled::Again { not_before, error };
+            }
         };
         if let Some(error) = conversation.why_held(client.can_push(), now) {
             return Settled::Held { error };
@@ -122,27 +162,39 @@ impl Delivery {
     }
 }
 
-/// What a failed attempt leads to (DESIGN §3, outbox). `attempts` counts this one.
+/// What a failed attempt leads to (ARCHITECTURE.md, "The outbox"). `attempts` counts this one.
 fn settle(error: SendError, attempts: u8, now: Time) -> Settled {
     match error {
         SendError::NotConnected(message) => Settled::Again {
             not_before: now.plus(pause(attempts)),
-            error: PushError { code: 0, message: message.into() },
+            error: PushError {
+                code: 0,
+                message: message.into(),
+            },
         },
-        SendError::Unclear(message) => {
-            Settled::Unknown { error: PushError { code: 0, message: message.into() } }
-        }
+        SendError::Unclear(message) => Settled::Unknown {
+            error: PushError {
+                code: 0,
+                message: message.into(),
+            },
+        },
         SendError::Refused { code, message } => {
-            let error = PushError { code, message: message.into() };
+            let error = PushError {
+                code,
+                message: message.into(),
+            };
             match code {
-                -1 if attempts <= BUSY_RETRIES => {
-                    Settled::Again { not_before: now.plus(pause(attempts)), error }
-                }
+                -1 if attempts <= BUSY_RETRIES => Settled::Again {
+                    not_before: now.plus(pause(attempts)),
+                    error,
+                },
                 45015 | 45047 | 48001 => Settled::Held { error },
                 // Quota, rate, address, secret or token: an operator or midnight mends it. The window decides how long.
-                45009 | 45011 | 40164 | 40001 | 40014 | 42001 | 40013 | 40125 | 40243 | 89501 | 89503 => {
-                    Settled::Again { not_before: now.plus(LONG_PAUSE.max(pause(attempts))), error }
-                }
+                45009 | 45011 | 40164 | 40001 | 40014 | 42001 | 40013 | 40125 | 40243 | 89501
+                | 89503 => Settled::Again {
+                    not_before: now.plus(LONG_PAUSE.max(pause(attempts))),
+                    error,
+                },
                 _ => Settled::Failed { error },
             }
         }
@@ -172,15 +224,31 @@ mod tests {
     fn each_answer_of_wechat_leads_where_the_design_says() {
         let now = Time::from_seconds(1_000);
         let word = |error, attempts| result_word(&settle(error, attempts, now));
-        let refused = |code| SendError::Refused { code, message: "x".into() };
+        let refused = |code| SendError::Refused {
+            code,
+            message: "x".into(),
+        };
         assert_eq!(word(SendError::NotConnected("x".into()), 1), "again");
         assert_eq!(word(SendError::Unclear("x".into()), 1), "unknown");
         for (code, expected) in [
-            (45015, "held"), (45047, "held"), (48001, "held"), (45009, "again"), (45011, "again"), (40164, "again"),
-            (40003, "failed"), (43004, "failed"), (43019, "failed"), (48002, "failed"), (50005, "failed"), (99999, "failed"),
+            (45015, "held"),
+            (45047, "held"),
+            (48001, "held"),
+            (45009, "again"),
+            (45011, "again"),
+            (40164, "again"),
+            (40003, "failed"),
+            (43004, "failed"),
+            (43019, "failed"),
+            (48002, "failed"),
+            (50005, "failed"),
+            (99999, "failed"),
         ] {
             assert_eq!(word(refused(code), 1), expected, "{code}");
         }
-        assert_eq!([1, 2, 3].map(|attempts| word(refused(-1), attempts)), ["again", "again", "failed"]);
+        assert_eq!(
+            [1, 2, 3].map(|attempts| word(refused(-1), attempts)),
+            ["again", "again", "failed"]
+        );
     }
 }

@@ -3,4 +3,17 @@
 //! The modules in reading order; ARCHITECTURE.md has the map and the rules between them.
 
 pub mod model;
+
+pub mod turn;
+
+pub mod decide;
+pub mod delivery;
+pub mod rules;
 pub mod store;
+pub mod wechat;
+
+pub mod config;
+pub mod server;
+pub mod simulator;
+
+pub mod cli;

@@ -2,15 +2,21 @@
 //! Owns: the order of the steps and the deadline. Uses: store, decide, model. Never: HTTP, XML, TOML, which store it is.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::decide::{ActiveRules, Decision, Memory, Outcome, decide, rule_push};
-use crate::model::entry::{Move, Spoken};
-use crate::model::{AccountName, By, Conversation, Incoming, Reply, Time, Turn, TurnKey};
+use crate::decide::{ActiveRules, Decision, Memory, Outcome, decide};
+use crate::model::entry::{Move, Push, Spoken};
+use crate::model::message::PushError;
+use crate::model::{
+    AccountName, By, Content, Conversation, Incoming, OpenId, Reply, Time, Turn, TurnKey,
+};
 use crate::store::{Claim, Error, Store};
 
 /// Says whether an account can push now.
@@ -22,6 +28,7 @@ pub struct Turns {
     rules: Arc<ArcSwap<ActiveRules>>,
     can_push: HashMap<AccountName, CanPush>,
     deadline: Duration,
+    late: LateTurns,
 }
 
 /// One verified message.
@@ -67,6 +74,18 @@ pub enum Course {
     Unkept,
 }
 
+impl Answered {
+    fn bare(reply: Option<Reply>, at: Time, course: Course) -> Self {
+        Self {
+            reply,
+            at,
+            course,
+            own: None,
+            moved: None,
+        }
+    }
+}
+
 impl Turns {
     /// Turns on this store, with the rules that are active at each moment. Accounts absent from `can_push` cannot push.
     pub fn new(
@@ -75,7 +94,13 @@ impl Turns {
         can_push: HashMap<AccountName, CanPush>,
         deadline: Duration,
     ) -> Self {
-        Self { store, rules, can_push, deadline }
+        Self {
+            store,
+            rules,
+            can_push,
+            deadline,
+            late: LateTurns::default(),
+        }
     }
 
     /// Whether this account can push now.
@@ -86,72 +111,158 @@ impl Turns {
     /// Answers a message, always, and by the deadline. A turn that is not finished by then goes on by itself: its answer
     /// travels as a push.
     pub async fn answer(self: &Arc<Self>, received: Received) -> Answered {
-        let at = received.at;
+        let (key, at) = (received.key, received.at);
         let until = received.first_byte + self.deadline;
         let mut work = Box::pin(Arc::clone(self).run(received));
         match timeout_at(until, &mut work).await {
             Ok(finished) => finished.answered,
             Err(_past_deadline) => {
                 let turns = Arc::clone(self);
-                tokio::spawn(async move { turns.deliver_late(work.await).await });
-                Answered { reply: None, at, course: Course::Late, own: None, moved: None }
+                self.late.begin(key);
+                tokio::spawn(async move {
+                    let _until_then = Lateness(&turns.late, key);
+                    turns.deliver_late(work.await).await;
+                });
+                Answered::bare(None, at, Course::Late)
             }
         }
     }
 
     async fn run(self: Arc<Self>, received: Received) -> Finished {
-        let Received { account, key, incoming, at, .. } = received;
-        let (ticket, conversation) = match self.store.claim_turn(&account, &incoming.from, key, at).await {
-            Ok(Claim::First { ticket, conversation }) => (ticket, conversation),
-            Ok(Claim::Repeat { passive, at }) => return Finished::repeat(key, passive, at),
-            Err(error) => return self.unkept(key, at, None, &error),
+        let Received {
+            account,
+            key,
+            incoming,
+            first_byte,
+            at,
+        } = received;
+        let is_event = matches!(incoming.content, Content::Event(_));
+        let until = first_byte + self.deadline;
+        let claimed = self.claim(&account, &incoming.from, key, at, until).await;
+        let (ticket, conversation) = match claimed {
+            Ok(Claim::First {
+                ticket,
+                conversation,
+            }) => (ticket, conversation),
+            Ok(Claim::Repeat { passive, at }) => {
+                return Finished::alone(key, Answered::bare(passive, at, Course::Repeated));
+            }
+            Err(error) => return self.unkept(key, at, is_event, None, &error),
         };
         let rules = self.rules.load();
         let can_push = self.can_push(&account);
-        let memory = Memory { account, key, conversation, can_push };
+        let memory = Memory {
+            account,
+            key,
+            conversation,
+            can_push,
+        };
         let decision = decide(&incoming, &memory, &rules, at);
         let Memory { account, .. } = memory;
-        if let Some(follower) = &decision.erase {
+        let Decision {
+            outcome,
+            answer,
+            is_kept,
+            erase,
+            ..
+        } = decision;
+        let course = Course::Decided(outcome);
+        if let Some(follower) = &erase {
             drop(ticket);
             return match self.store.erase(&account, follower).await {
-                Ok(_) => Finished::success(key, at, decision.outcome),
-                Err(error) => self.unkept(key, at, None, &error),
+                Ok(_) => Finished::alone(key, Answered::bare(None, at, course)),
+                Err(error) => self.unkept(key, at, is_event, None, &error),
             };
         }
-        if !decision.is_kept {
-            return Finished::success(key, at, decision.outcome);
+        if !is_kept {
+            return Finished::alone(key, Answered::bare(None, at, course));
         }
-        let Decision { outcome, answer, .. } = decision;
+        let (reply, own, moved) = (answer.passive().cloned(), answer.own.clone(), answer.moved);
         let answered = Answered {
-            reply: answer.passive().cloned(),
+            reply,
             at,
-            course: Course::Decided(outcome),
-            own: answer.own.clone(),
-            moved: answer.moved,
+            course,
+            own,
+            moved,
         };
-        match self.store.commit_turn(ticket, Turn { key, account, incoming, answer }, at).await {
-            Ok(conversation) => Finished { answered, key, conversation: Some(conversation) },
-            Err(error) => self.unkept(key, at, Some(answered), &error),
+        let turn = Turn {
+            key,
+            account,
+            incoming,
+            answer,
+        };
+        match self.store.commit_turn(ticket, turn, at).await {
+            Ok(conversation) => Finished {
+                answered,
+                key,
+                conversation: Some(conversation),
+            },
+            Err(error) => self.unkept(key, at, is_event, answered.own, &error),
         }
     }
 
-    /// A message that could not be kept: a rule's answer is given all the same, a message for a person is not taken
-    /// in silence.
-    fn unkept(&self, key: TurnKey, at: Time, decided: Option<Answered>, error: &Error) -> Finished {
+    /// Claims a turn. A repeat of a turn that was late hears of its answer only when it is settled whether that travels as
+    /// a push: nothing is said twice.
+    async fn claim(
+        &self,
+        account: &AccountName,
+        follower: &OpenId,
+        key: TurnKey,
+        at: Time,
+        until: Instant,
+    ) -> Result<Claim, Error> {
+        let claim = self.store.claim_turn(account, follower, key, at).await?;
+        // Nobody waits any more for what comes after the deadline.
+        let is_settled = || Instant::now() >= until || !self.late.has(key);
+        if matches!(
+            claim,
+            Claim::First { .. } | Claim::Repeat { passive: None, .. }
+        ) || is_settled()
+        {
+            return Ok(claim);
+        }
+        // Past its own deadline this delivery is a late one itself, and must not wait for its own end.
+        let _settled_or_late = timeout_at(until, self.late.end_of(key)).await;
+        self.store.claim_turn(account, follower, key, at).await
+    }
+
+    /// A push that could not be kept: what a rule or a fixed line says is given all the same; a message for a person is
+    /// not taken in silence.
+    fn unkept(
+        &self,
+        key: TurnKey,
+        at: Time,
+        is_event: bool,
+        own: Option<Spoken>,
+        error: &Error,
+    ) -> Finished {
         tracing::error!(%error, turn.key = %key, "a message could not be kept");
-        let own = decided.and_then(|answered| answered.own.filter(|own| own.by == By::Rule));
+        let own = own.filter(|own| own.by != By::Ack);
+        let sorry = || Reply::Text(Arc::clone(&self.rules.load().set.settings().sorry));
         let reply = match &own {
-            Some(own) => own.reply.clone(),
-            None => Reply::Text(Arc::clone(&self.rules.load().set.settings().sorry)),
+            Some(own) => Some(own.reply.clone()),
+            None => (!is_event).then(sorry),
         };
-        let answered = Answered { reply: Some(reply), at, course: Course::Unkept, own, moved: None };
-        Finished { answered, key, conversation: None }
+        Finished::alone(
+            key,
+            Answered {
+                own,
+                ..Answered::bare(reply, at, Course::Unkept)
+            },
+        )
     }
 
     /// Sends what was said too late, where the bot may still push; else it waits for the follower. Fixed lines that came
     /// too late are not worth a push.
     async fn deliver_late(&self, finished: Finished) {
-        let Finished { answered, key, conversation: Some(conversation) } = finished else { return };
+        let Finished {
+            answered,
+            key,
+            conversation: Some(conversation),
+        } = finished
+        else {
+            return;
+        };
         let Some(reply) = answered.reply else { return };
         if matches!(reply, Reply::Transfer { .. }) {
             return;
@@ -159,7 +270,12 @@ impl Turns {
         let own = match answered.own {
             Some(own) if own.by == By::Rule => Spoken { reply, ..own },
             Some(_) => return,
-            None => Spoken { by: By::Agent, rule: None, revision: None, reply },
+            None => Spoken {
+                by: By::Agent,
+                rule: None,
+                revision: None,
+                reply,
+            },
         };
         let at = answered.at.plus(self.deadline);
         let can_push = self.can_push(&conversation.account);
@@ -167,33 +283,79 @@ impl Turns {
         let why_held = conversation.why_held(can_push, at).or_else(|| {
             (own.by == By::Rule && conversation.window.left(at) <= reserve).then(reserved)
         });
-        let push = rule_push(&own, key, answered.at, at, why_held);
+        let push = Push::of_turn(&own, key, answered.at, at, why_held);
         if let Err(error) = self.store.answer_late(conversation.id, key, push, at).await {
             tracing::error!(%error, turn.key = %key, "a late answer could not be kept");
         }
     }
 }
 
-fn reserved() -> crate::model::message::PushError {
-    crate::model::message::PushError { code: 0, message: "the window's last pushes are for people".into() }
+fn reserved() -> PushError {
+    PushError {
+        code: 0,
+        message: "the window's last pushes are for people".into(),
+    }
+}
+
+/// Turns that go on behind `success`, and how many deliveries of each.
+#[derive(Default)]
+struct LateTurns {
+    keys: Mutex<HashMap<TurnKey, usize>>,
+    ended: Notify,
+}
+
+impl LateTurns {
+    fn begin(&self, key: TurnKey) {
+        *self.keys.lock().entry(key).or_default() += 1;
+    }
+
+    fn has(&self, key: TurnKey) -> bool {
+        self.keys.lock().contains_key(&key)
+    }
+
+    async fn end_of(&self, key: TurnKey) {
+        loop {
+            // Made before looking, so that no end is missed between.
+            let ended = self.ended.notified();
+            if !self.has(key) {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+/// One delivery that is late, until its answer is on its way otherwise.
+struct Lateness<'a>(&'a LateTurns, TurnKey);
+
+impl Drop for Lateness<'_> {
+    fn drop(&mut self) {
+        let Self(late, key) = self;
+        if let Entry::Occupied(mut left) = late.keys.lock().entry(*key) {
+            *left.get_mut() -= 1;
+            if *left.get() == 0 {
+                left.remove();
+            }
+        }
+        late.ended.notify_waiters();
+    }
 }
 
 /// A turn that has run to its end.
 struct Finished {
     answered: Answered,
     key: TurnKey,
+    /// After the commit, where there was one.
     conversation: Option<Arc<Conversation>>,
 }
 
 impl Finished {
-    fn success(key: TurnKey, at: Time, outcome: Outcome) -> Self {
-        let course = Course::Decided(outcome);
-        let answered = Answered { reply: None, at, course, own: None, moved: None };
-        Self { answered, key, conversation: None }
-    }
-
-    fn repeat(key: TurnKey, reply: Option<Reply>, at: Time) -> Self {
-        let answered = Answered { reply, at, course: Course::Repeated, own: None, moved: None };
-        Self { answered, key, conversation: None }
+    /// A turn that wrote nothing.
+    fn alone(key: TurnKey, answered: Answered) -> Self {
+        Self {
+            answered,
+            key,
+            conversation: None,
+        }
     }
 }

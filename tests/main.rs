@@ -1,5 +1,23 @@
 //! The one integration binary: drives the program from outside. Every file beside this one is named here.
-#![expect(missing_docs, unreachable_pub, reason = "tests document themselves")]
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests document themselves, and a panic is how they fail"
+)]
 
+mod api;
 mod architecture;
+mod config;
+mod crowd;
+mod operation;
+mod rules;
+mod simulator;
 mod store;
+mod support;
+mod tokens;
+mod turns;
+mod webhook;
+mod wire;

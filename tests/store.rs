@@ -8,4 +8,5 @@ mod durability;
 mod full_disk;
 mod kill;
 mod model;
+mod settling;
 mod sled;

@@ -37,7 +37,11 @@ pub(super) fn join<'a>(held: impl Iterator<Item = &'a Push>, own: Option<&Reply>
             Reply::Text(more) if fits(&text, BETWEEN, more) => add(&mut text, BETWEEN, more),
             other if given.is_empty() => {
                 given.push(push.id);
-                return Joined { given, reply: other.clone(), own_fits: false };
+                return Joined {
+                    given,
+                    reply: other.clone(),
+                    own_fits: false,
+                };
             }
             _ => {
                 is_whole = false;
@@ -53,11 +57,16 @@ pub(super) fn join<'a>(held: impl Iterator<Item = &'a Push>, own: Option<&Reply>
         }
         _ => false,
     };
-    Joined { given, reply: Reply::Text(Arc::from(text)), own_fits }
+    Joined {
+        given,
+        reply: Reply::Text(Arc::from(text)),
+        own_fits,
+    }
 }
 
 fn fits(text: &str, between: &str, more: &str) -> bool {
-    text.is_empty() && more.len() <= TEXT_LIMIT || text.len() + between.len() + more.len() <= TEXT_LIMIT
+    text.is_empty() && more.len() <= TEXT_LIMIT
+        || text.len() + between.len() + more.len() <= TEXT_LIMIT
 }
 
 fn add(text: &mut String, between: &str, more: &str) {

@@ -3,22 +3,22 @@
 //!
 //! The webhook, `try`, the console, inline tests and back-tests all call [`decide`].
 
+mod held;
+pub mod inline;
 mod join;
+pub mod tried;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::conversation::{Conversation, State};
-use crate::model::entry::{Answer, Move, Priority, Push, Reason, Spoken};
-use crate::model::message::PushError;
-use crate::model::{
-    AccountName, By, Content, Delivery, EventKind, Incoming, MessageId, OpenId, Reply, Time, TurnKey,
-};
+use crate::model::entry::{Answer, Move, Priority, Reason, Spoken};
+use crate::model::{AccountName, By, Content, EventKind, Incoming, OpenId, Reply, Time, TurnKey};
 use crate::rules::{Found, Question, RuleSet};
 
 /// How often a question may be answered in ten minutes before a person looks at it.
 const SAME_QUESTION: usize = 3;
-/// After this time at Tencent's desk rules speak again (`wechat-protocol.md` §5.1).
+/// After this time at Tencent's desk rules speak again (WeChat: 将消息转发到客服).
 const EXTERNAL_FOR: Duration = Duration::from_secs(1800);
 
 /// A rule set with the number under which the store keeps it.
@@ -46,7 +46,12 @@ pub struct Memory {
 impl Memory {
     /// Nothing is known: a follower's first message. Inline tests and back-tests decide with it.
     pub fn empty(account: AccountName, key: TurnKey) -> Self {
-        Self { account, key, conversation: None, can_push: false }
+        Self {
+            account,
+            key,
+            conversation: None,
+            can_push: false,
+        }
     }
 }
 
@@ -115,7 +120,10 @@ pub fn decide(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Tim
             EventKind::Unsubscribe => return unsubscribed(memory),
             EventKind::UserAuthorizationCancellation => {
                 let erase = event.field("OpenID").and_then(|id| OpenId::parse(id).ok());
-                return Decision { erase, ..silent(Silence::Uncovered, false) };
+                return Decision {
+                    erase,
+                    ..silent(Silence::Uncovered, false)
+                };
             }
             _ => {}
         }
@@ -131,7 +139,7 @@ pub fn decide(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Tim
         _ => without_held(message, memory, rules, now),
     };
     match conversation {
-        Some(known) if holds => hand_out(decision, known, memory, rules, now),
+        Some(known) if holds => held::hand_out(message, decision, known, memory, rules, now),
         _ => decision,
     }
 }
@@ -154,8 +162,12 @@ fn to_person(message: &Incoming, conversation: &Conversation) -> Decision {
         _ => (true, true),
     };
     let mut decision = silent(Silence::PersonSpeaks, is_kept);
-    if is_message && conversation.state != State::External {
-        decision.answer.moved = Some(Move::Owner);
+    if is_message {
+        // Every message while a person owns the conversation is durable, so each is written as a move.
+        decision.answer.moved = Some(match conversation.external_until {
+            Some(until) if conversation.state == State::External => Move::External { until },
+            _ => Move::Owner,
+        });
     }
     decision
 }
@@ -177,14 +189,16 @@ fn without_held(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: T
     let answered = found.as_ref().and_then(|found| rules.set.answer(found));
     let is_event = matches!(message.content, Content::Event(_));
     match answered {
-        // The desk takes messages only (`wechat-protocol.md` §5.1).
+        // The desk takes messages only (WeChat: 将消息转发到客服).
         Some(answered) if !(is_event && matches!(answered.reply, Reply::Transfer { .. })) => {
             let mut decision = silent(Silence::Uncovered, true);
             decision.silence = None;
             decision.outcome = Outcome::Reply;
             if matches!(answered.reply, Reply::Transfer { .. }) {
                 decision.outcome = Outcome::Desk;
-                decision.answer.moved = Some(Move::External { until: now.plus(EXTERNAL_FOR) });
+                decision.answer.moved = Some(Move::External {
+                    until: now.plus(EXTERNAL_FOR),
+                });
             } else {
                 let normalized = found.as_ref().map_or("", |found| found.normalized());
                 count_question(&mut decision.answer, message, normalized, conversation, now);
@@ -198,7 +212,10 @@ fn without_held(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: T
             decision.found = found;
             decision
         }
-        _ => Decision { found, ..uncovered(message, rules, conversation, now) },
+        _ => Decision {
+            found,
+            ..uncovered(message, rules, conversation, now)
+        },
     }
 }
 
@@ -229,7 +246,8 @@ fn count_question(
     if matches!(state, State::Follower | State::External) {
         answer.moved = Some(Move::Bot);
     }
-    if message.content.words().is_none() {
+    // A voice that was matched by its kind alone asks nothing that could be compared.
+    if message.content.words().is_none() || normalized.is_empty() {
         return;
     }
     let question = digest(normalized);
@@ -237,19 +255,30 @@ fn count_question(
     let before = conversation.map_or(0, |known| known.asked(question, now));
     let is_queued = matches!(state, State::Waiting | State::Held | State::Snoozed);
     if before + 1 >= SAME_QUESTION && !is_queued {
-        answer.moved = Some(Move::Escalate { reason: Reason::Repeated, priority: Priority::Normal });
+        answer.moved = Some(Move::Escalate {
+            reason: Reason::Repeated,
+            priority: Priority::Normal,
+        });
     }
 }
 
 /// No rule covers it: a message goes to a person, an event is only noted.
-fn uncovered(message: &Incoming, rules: &ActiveRules, conversation: Option<&Conversation>, now: Time) -> Decision {
+fn uncovered(
+    message: &Incoming,
+    rules: &ActiveRules,
+    conversation: Option<&Conversation>,
+    now: Time,
+) -> Decision {
     if let Content::Event(event) = &message.content {
         return silent(Silence::Uncovered, event.kind.is_kept());
     }
     let settings = rules.set.settings();
     let mut decision = silent(Silence::AckedBefore, true);
     decision.outcome = Outcome::Escalate;
-    decision.answer.moved = Some(Move::Escalate { reason: Reason::Unmatched, priority: Priority::Normal });
+    decision.answer.moved = Some(Move::Escalate {
+        reason: Reason::Unmatched,
+        priority: Priority::Normal,
+    });
     let acked_at = conversation.and_then(|known| known.acked_at);
     let is_due = acked_at.is_none_or(|at| now.since(at) >= settings.ack_every);
     let is_known = !matches!(message.content, Content::Unknown { .. });
@@ -258,79 +287,6 @@ fn uncovered(message: &Incoming, rules: &ActiveRules, conversation: Option<&Conv
         decision.answer.own = Some(fixed(By::Ack, &settings.ack));
     }
     decision
-}
-
-/// Puts answers that waited before what the turn itself says.
-fn hand_out(
-    mut decision: Decision,
-    conversation: &Conversation,
-    memory: &Memory,
-    rules: &ActiveRules,
-    now: Time,
-) -> Decision {
-    if decision.answer.own.as_ref().is_some_and(|own| own.by != By::Rule) {
-        // A person's answer says more than a fixed line.
-        decision.answer.own = None;
-    }
-    let own = decision.answer.own.take();
-    let joined = join::join(conversation.held(now), own.as_ref().map(|own| &own.reply));
-    let is_unanswered = matches!(
-        decision.answer.moved,
-        Some(Move::Owner | Move::Escalate { reason: Reason::Unmatched, .. })
-    );
-    decision.outcome = Outcome::Held;
-    decision.silence = None;
-    decision.is_kept = true;
-    decision.answer.given = joined.given;
-    decision.answer.joined = Some(joined.reply);
-    decision.answer.moved = Some(if is_unanswered { Move::Owner } else { Move::Follower });
-    if let Some(own) = own {
-        if joined.own_fits {
-            decision.answer.own = Some(own);
-        } else {
-            decision.answer.push = own_as_push(&own, conversation, memory, rules, now);
-            decision.answer.own = decision.answer.push.is_some().then_some(own);
-        }
-    }
-    decision
-}
-
-/// A rule's answer that did not fit behind held ones: pushed where the bot's share of the window allows, else dropped.
-fn own_as_push(
-    own: &Spoken,
-    conversation: &Conversation,
-    memory: &Memory,
-    rules: &ActiveRules,
-    now: Time,
-) -> Option<Push> {
-    let stays = conversation.held(now).count() > join::join(conversation.held(now), None).given.len();
-    let mut window = conversation.window;
-    window.message(now);
-    let is_transfer = matches!(own.reply, Reply::Transfer { .. });
-    if !memory.can_push || is_transfer || stays || window.left(now) <= rules.set.settings().human_reserve {
-        return None;
-    }
-    Some(rule_push(own, memory.key, now, now.plus(PASSIVE_WRITTEN), None))
-}
-
-/// By then the passive response of a turn has been written or WeChat has hung up (it waits five seconds).
-const PASSIVE_WRITTEN: Duration = Duration::from_secs(5);
-
-/// A push of what a turn itself says; held from the start when `error` says why.
-pub fn rule_push(own: &Spoken, key: TurnKey, at: Time, not_before: Time, error: Option<PushError>) -> Push {
-    Push {
-        id: MessageId::at(at, 1, key),
-        by: own.by,
-        agent: None,
-        rule: own.rule.clone(),
-        revision: own.revision,
-        reply: own.reply.clone(),
-        at,
-        state: if error.is_some() { Delivery::Held } else { Delivery::Queued },
-        attempts: 0,
-        not_before,
-        error,
-    }
 }
 
 fn unsubscribed(memory: &Memory) -> Decision {
@@ -352,11 +308,20 @@ fn silent(why: Silence, is_kept: bool) -> Decision {
 }
 
 fn fixed(by: By, line: &Arc<str>) -> Spoken {
-    Spoken { by, rule: None, revision: None, reply: Reply::Text(Arc::clone(line)) }
+    Spoken {
+        by,
+        rule: None,
+        revision: None,
+        reply: Reply::Text(Arc::clone(line)),
+    }
 }
 
 /// FNV-1a, 64 bits: stable over versions and platforms, which the journal needs; a collision costs an early escalation.
 fn digest(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,17 @@
 //! Decides what may happen to a conversation and what it is afterwards: every state follows from entries, in order.
 //! Owns: states, legal acts, who wins a race. Uses: model only. Never: the clock, a store, HTTP.
 
-use std::sync::Arc;
+mod apply;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::entry::{Answer, Change, Entry, Move, Outcome, Priority, Push, Reason, Settled, Turn};
+use super::entry::{Change, Outcome, Priority, Push, Reason};
 use super::ids::{AccountName, AgentName, ConversationId, MessageId, OpenId, TurnKey};
-use super::incoming::{Content, EventKind};
 use super::message::{By, Delivery, Message, PushError};
 use super::reply::{Reply, TEXT_LIMIT};
 use super::time::Time;
@@ -24,7 +26,7 @@ const KEYS_KEPT: usize = 64;
 /// How long an answer waits for the follower's next visit.
 pub const HELD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Who speaks next in a conversation (`console-design.md` §4).
+/// Who speaks next in a conversation (ARCHITECTURE.md, "A conversation's states").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -157,7 +159,7 @@ pub enum Act {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acted {
     /// This is to be written down.
-    Change(Change),
+    Change(Box<Change>),
     /// Nothing to do: it is so already. For an answer, the message that the key made.
     Already(Option<MessageId>),
 }
@@ -326,7 +328,7 @@ impl Conversation {
                 }
             }
         };
-        Ok(Acted::Change(change))
+        Ok(Acted::Change(Box::new(change)))
     }
 
     /// Why an answer written now would wait for the follower instead of being pushed, if it would.
@@ -339,7 +341,7 @@ impl Conversation {
         };
         if !can_push {
             held(48001, "this account cannot push")
-        } else if self.pushes.iter().any(|push| push.state == Delivery::Held) {
+        } else if self.held(now).next().is_some() {
             held(0, "an earlier answer waits for the follower")
         } else if self.window.until(now).is_none() {
             held(45015, "the window is closed")
@@ -347,249 +349,6 @@ impl Conversation {
             held(45047, "the window's pushes are used up")
         } else {
             None
-        }
-    }
-
-    /// Makes the conversation what it is after this entry. Total: an entry that no longer fits changes as much as it can.
-    pub fn apply(&mut self, entry: &Entry) {
-        let now = entry.at;
-        self.version += 1;
-        self.updated_at = self.updated_at.max(now);
-        match &entry.change {
-            Change::Turn(turn) => self.apply_turn(turn, now),
-            Change::Claimed { by } => {
-                self.state = State::Assigned;
-                self.owner = Some(by.clone());
-                self.outcome = None;
-                self.unread = 0;
-            }
-            Change::Released { .. } => {
-                self.state = State::Waiting;
-                self.owner = None;
-            }
-            Change::Closed { outcome, .. } => {
-                self.state = State::Closed;
-                self.owner = None;
-                self.outcome = Some(*outcome);
-                self.unread = 0;
-            }
-            Change::Noted { id, by, text } => {
-                self.last_message = Some(note(*id, by, text, now));
-            }
-            Change::Replied { push, key } => {
-                self.owner.clone_from(&push.agent);
-                self.outcome = None;
-                self.unread = 0;
-                self.state = if push.state == Delivery::Held {
-                    State::Held
-                } else {
-                    State::Assigned
-                };
-                if let Some(key) = key {
-                    if self.keys.len() >= KEYS_KEPT {
-                        self.keys.remove(0);
-                    }
-                    self.keys.push((key.clone(), push.id));
-                }
-                self.last_message = Some(push.message());
-                self.pushes.push(push.clone());
-            }
-            Change::Late { push, .. } => {
-                if let Some(last) = self.last_message.as_mut().filter(|last| last.id == push.id) {
-                    *last = push.message();
-                }
-                self.pushes.push(push.clone());
-            }
-            Change::Sending { push } => self.with_push(*push, |push| {
-                push.state = Delivery::Sending;
-                push.attempts = push.attempts.saturating_add(1);
-            }),
-            Change::Settled { push, result } => self.apply_settled(*push, result, now),
-        }
-    }
-
-    fn apply_turn(&mut self, turn: &Turn, now: Time) {
-        let Answer {
-            own,
-            given,
-            push,
-            moved,
-            question,
-            ..
-        } = &turn.answer;
-        let is_message = match &turn.incoming.content {
-            Content::Event(event) => {
-                if event.kind.opens_tap_window() {
-                    self.window.tap(now);
-                }
-                if event.kind == EventKind::Unsubscribe {
-                    self.window.close();
-                }
-                false
-            }
-            Content::Text {
-                menu_id: Some(_), ..
-            } => {
-                self.window.tap(now);
-                true
-            }
-            _ => {
-                self.window.message(now);
-                true
-            }
-        };
-        if is_message {
-            self.last_inbound = Some(turn.inbound_id(now));
-        }
-        self.pushes.retain(|held| !given.contains(&held.id));
-        if !given.is_empty() {
-            self.answered_at = Some(now);
-        }
-        if let Some(question) = question {
-            self.questions
-                .retain(|(_, at)| now.since(*at) <= REPEAT_WITHIN);
-            if self.questions.len() >= QUESTIONS_KEPT {
-                self.questions.remove(0);
-            }
-            self.questions.push((*question, now));
-        }
-        if own.as_ref().is_some_and(|own| own.by == By::Ack) {
-            self.acked_at = Some(now);
-        }
-        self.pushes.extend(push.clone());
-        if let Some(moved) = moved {
-            self.apply_move(*moved, now);
-        }
-        if is_message && self.state != State::Bot && self.state != State::Closed {
-            self.unread = self.unread.saturating_add(1);
-        }
-        self.last_message = turn.own(now).or_else(|| Some(turn.inbound(now)));
-    }
-
-    fn apply_move(&mut self, moved: Move, now: Time) {
-        match moved {
-            Move::Escalate { reason, priority } => {
-                let is_open = matches!(self.state, State::Waiting | State::Held | State::Snoozed);
-                if !is_open {
-                    self.opened_at = now;
-                    self.reason = Some(reason);
-                    self.priority = priority;
-                    self.outcome = None;
-                    self.owner = None;
-                } else {
-                    self.priority = self.priority.min(priority);
-                }
-                self.state = if self.owner.is_some() {
-                    State::Assigned
-                } else {
-                    State::Waiting
-                };
-            }
-            Move::Owner => {
-                self.state = if self.owner.is_some() {
-                    State::Assigned
-                } else {
-                    State::Waiting
-                };
-            }
-            Move::Follower => {
-                self.state = if self.held(now).next().is_some() {
-                    State::Held
-                } else {
-                    State::Follower
-                };
-            }
-            Move::Bot => {
-                self.state = State::Bot;
-                self.owner = None;
-                self.unread = 0;
-            }
-            Move::External { until } => {
-                self.state = State::External;
-                self.external_until = Some(until);
-            }
-            Move::Unsubscribed => {
-                for push in &mut self.pushes {
-                    if push.state == Delivery::Queued {
-                        push.state = Delivery::Held;
-                    }
-                }
-                if matches!(self.state, State::Assigned | State::Follower)
-                    && self.held(now).next().is_some()
-                {
-                    self.state = State::Held;
-                }
-            }
-        }
-    }
-
-    fn apply_settled(&mut self, id: MessageId, result: &Settled, now: Time) {
-        let Some(at) = self.pushes.iter().position(|push| push.id == id) else {
-            return;
-        };
-        let from_agent = self.pushes.get(at).is_some_and(|push| push.by == By::Agent);
-        let finish = |conversation: &mut Self, delivery, error| {
-            let mut push = conversation.pushes.remove(at);
-            push.state = delivery;
-            push.error = error;
-            conversation.refresh_last(&push);
-        };
-        match result {
-            Settled::Sent => {
-                self.window.spend(now);
-                finish(self, Delivery::Sent, None);
-                if from_agent {
-                    self.answered_at = Some(now);
-                    if self.state == State::Assigned && self.unread == 0 {
-                        self.state = State::Follower;
-                    }
-                }
-            }
-            Settled::Again { not_before, error } => self.with_push(id, |push| {
-                push.state = Delivery::Queued;
-                push.not_before = *not_before;
-                push.error = Some(error.clone());
-            }),
-            Settled::Held { error } => {
-                match error.code {
-                    45015 => self.window.close(),
-                    45047 => self.window.exhaust(),
-                    _ => {}
-                }
-                self.with_push(id, |push| {
-                    push.state = Delivery::Held;
-                    push.error = Some(error.clone());
-                });
-                // Order holds: what was queued behind it waits as well.
-                for push in &mut self.pushes {
-                    if push.state == Delivery::Queued {
-                        push.state = Delivery::Held;
-                        push.error = Some(error.clone());
-                    }
-                }
-                if from_agent && matches!(self.state, State::Assigned | State::Follower) {
-                    self.state = State::Held;
-                }
-            }
-            Settled::Failed { error } => finish(self, Delivery::Failed, Some(error.clone())),
-            Settled::Unknown { error } => {
-                self.window.spend(now);
-                finish(self, Delivery::Unknown, Some(error.clone()));
-            }
-        }
-    }
-
-    fn with_push(&mut self, id: MessageId, change: impl FnOnce(&mut Push)) {
-        if let Some(push) = self.pushes.iter_mut().find(|push| push.id == id) {
-            change(push);
-            let push = push.clone();
-            self.refresh_last(&push);
-        }
-    }
-
-    fn refresh_last(&mut self, push: &Push) {
-        if let Some(last) = self.last_message.as_mut().filter(|last| last.id == push.id) {
-            *last = push.message();
         }
     }
 }
@@ -604,12 +363,9 @@ pub fn note(id: MessageId, by: &AgentName, text: &str, at: Time) -> Message {
         agent: Some(by.clone()),
         rule: None,
         revision: None,
-        kind: Arc::from("note"),
+        kind: "note".into(),
         text: text.into(),
         delivery: Delivery::Received,
         error: None,
     }
 }
-
-#[cfg(test)]
-mod tests;

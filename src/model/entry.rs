@@ -136,7 +136,7 @@ impl Answer {
         }
     }
 
-    /// Whether the turn must be on disk before WeChat is answered (DESIGN §3): it moves the conversation, hands out an
+    /// Whether the turn must be on disk before WeChat is answered: it moves the conversation, hands out an
     /// answer or queues a push. Messages to a person are decided with `Move::Owner`, so they count as well.
     pub fn is_durable(&self) -> bool {
         self.moved.is_some() || !self.given.is_empty() || self.push.is_some()
@@ -289,6 +289,33 @@ pub enum Settled {
 }
 
 impl Push {
+    /// A push of what a turn itself says; held from the start when `error` says why.
+    pub fn of_turn(
+        own: &Spoken,
+        key: TurnKey,
+        at: Time,
+        not_before: Time,
+        error: Option<PushError>,
+    ) -> Self {
+        Self {
+            id: MessageId::at(at, 1, key),
+            by: own.by,
+            agent: None,
+            rule: own.rule.clone(),
+            revision: own.revision,
+            reply: own.reply.clone(),
+            at,
+            state: if error.is_some() {
+                Delivery::Held
+            } else {
+                Delivery::Queued
+            },
+            attempts: 0,
+            not_before,
+            error,
+        }
+    }
+
     /// The line of the history that this push is, in its present state.
     pub fn message(&self) -> Message {
         Message {
@@ -300,7 +327,7 @@ impl Push {
             rule: self.rule.clone(),
             revision: self.revision,
             kind: self.reply.kind().into(),
-            text: self.reply.shown().into(),
+            text: self.reply.line(),
             delivery: self.state,
             error: self.error.clone(),
         }
@@ -350,7 +377,7 @@ impl Turn {
             rule: own.rule.clone(),
             revision: own.revision,
             kind: own.reply.kind().into(),
-            text: own.reply.shown().into(),
+            text: own.reply.line(),
             delivery: Delivery::Passive,
             error: None,
         })

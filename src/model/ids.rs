@@ -107,7 +107,7 @@ impl OpenId {
     }
 }
 
-/// Identifies one inbound push for ever: WeChat's repeats of it have the same key (DESIGN §3).
+/// Identifies one inbound push for ever: WeChat's repeats of it have the same key (ARCHITECTURE.md, step 4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TurnKey([u8; 16]);
 

@@ -1,6 +1,7 @@
 //! Describes one line of a conversation's history as people read it.
 //! Owns: the words for who spoke and how it travelled. Uses: ids, time. Never: decides anything.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -85,7 +86,7 @@ pub struct Message {
     /// The rule set's revision then.
     pub revision: Option<u64>,
     /// `text`, `image`, … `event` or `note`.
-    pub kind: Arc<str>,
+    pub kind: Cow<'static, str>,
     /// What people read.
     pub text: Arc<str>,
     /// Where it is on its way.

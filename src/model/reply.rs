@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The most UTF-8 bytes a text may have (`wechat-protocol.md` §5.2: measured by developers, not in WeChat's page).
+/// The most UTF-8 bytes a text may have (measured by developers, not in WeChat's pages).
 pub const TEXT_LIMIT: usize = 2047;
 /// The most articles in answer to a message, since 12 October 2018.
 pub const ARTICLES_FOR_MESSAGE: usize = 1;
@@ -82,6 +82,14 @@ impl Reply {
             Self::Music { .. } => "music",
             Self::News(_) => "news",
             Self::Transfer { .. } => "desk",
+        }
+    }
+
+    /// [`Reply::shown`] to keep: a text is shared, not copied.
+    pub fn line(&self) -> Arc<str> {
+        match self {
+            Self::Text(text) => Arc::clone(text),
+            other => other.shown().into(),
         }
     }
 

@@ -63,14 +63,13 @@ impl Window {
         self.tap.left = 0;
     }
 
-    /// A push went out, or may have: counts it against the tap while one is open, else against the message.
+    /// A push went out, or may have: counts against every open allowance, because WeChat's quotas do not add up.
     pub fn spend(&mut self, now: Time) {
-        let allowance = if self.tap.is_open(now) {
-            &mut self.tap
-        } else {
-            &mut self.message
-        };
-        allowance.left = allowance.left.saturating_sub(1);
+        for allowance in [&mut self.message, &mut self.tap] {
+            if allowance.is_open(now) {
+                allowance.left -= 1;
+            }
+        }
     }
 
     /// How many pushes are left now.

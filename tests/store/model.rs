@@ -264,7 +264,7 @@ impl World {
                 assert_eq!((found.already, found.message), (true, message));
             }
             (Ok(Acted::Change(change)), Ok(found)) => {
-                self.model.apply(from, id, change);
+                self.model.apply(from, id, *change);
                 assert_eq!(Some(&*found.conversation), self.model.conversation(from));
             }
             (expected, found) => panic!("{expected:?} but {found:?}"),

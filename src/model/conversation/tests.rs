@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::entry::Spoken;
-use crate::model::{Event, Incoming};
+use crate::model::entry::{Answer, Entry, Move, Settled, Spoken, Turn};
+use crate::model::{Content, Event, EventKind, Incoming};
 
 const START: Time = Time::from_millis(1_718_200_000_000);
 
@@ -89,7 +89,7 @@ fn act(conversation: &mut Conversation, n: u64, by: &str, act: &Act) -> Result<A
         conversation.apply(&Entry {
             at,
             conversation: conversation.id,
-            change: change.clone(),
+            change: Change::clone(change),
         });
     }
     Ok(acted)
@@ -438,4 +438,21 @@ fn spoken_lines_are_the_last_message() {
     conversation.apply(&entry);
     assert_eq!(conversation.acked_at, Some(entry.at));
     assert_eq!(conversation.last_message.unwrap().by, By::Ack);
+}
+
+#[test]
+fn an_answer_that_nobody_collected_in_time_holds_nothing_back() {
+    let mut conversation = waiting();
+    let held = Act::Reply {
+        reply: Reply::Text("好".into()),
+        key: None,
+        last_seen: None,
+        can_push: false,
+    };
+    act(&mut conversation, 2, "lili", &held).unwrap();
+    let eight_days = 8 * 24 * 3600;
+    let entry = turn_entry(&conversation, eight_days, text("在吗"), escalated());
+    conversation.apply(&entry);
+    let now = START.plus(Duration::from_secs(eight_days));
+    assert_eq!(conversation.why_held(true, now), None);
 }

@@ -69,7 +69,7 @@ fn begin(
             };
             return Ok(Begun::Already(acted, live.last));
         }
-        Ok(Outcome::Change(change)) => change,
+        Ok(Outcome::Change(change)) => *change,
     };
     let message = match &change {
         Change::Noted { id, .. } => Some(*id),

@@ -1,0 +1,92 @@
+//! Hands out answers that waited for the follower, with the rule's own answer behind them where it fits.
+//! Owns: what goes out together, and what becomes of the rest. Uses: join, model. Never: decides who speaks.
+
+use std::time::Duration;
+
+use super::{ActiveRules, Decision, Memory, Outcome, join};
+use crate::model::entry::{Move, Push, Reason, Spoken};
+use crate::model::{By, Content, Conversation, Incoming, Reply, Time};
+
+/// By then the passive response of a turn has been written or WeChat has hung up (it waits five seconds).
+const PASSIVE_WRITTEN: Duration = Duration::from_secs(5);
+
+/// Puts answers that waited before what the turn itself says.
+pub(super) fn hand_out(
+    message: &Incoming,
+    mut decision: Decision,
+    conversation: &Conversation,
+    memory: &Memory,
+    rules: &ActiveRules,
+    now: Time,
+) -> Decision {
+    let from_person = conversation
+        .held(now)
+        .next()
+        .is_some_and(|first| first.by == By::Agent);
+    let own = decision
+        .answer
+        .own
+        .take()
+        // A person's answer says more than a fixed line.
+        .filter(|own| own.by == By::Rule || !from_person);
+    let joined = join::join(conversation.held(now), own.as_ref().map(|own| &own.reply));
+    decision.outcome = Outcome::Held;
+    decision.silence = None;
+    decision.is_kept = true;
+    decision.answer.given = joined.given;
+    decision.answer.joined = Some(joined.reply);
+    // Who owns the conversation hears of what the answer did not settle; without an owner the turn goes where it would
+    // have gone without the answer.
+    if from_person && conversation.owner.is_some() {
+        decision.answer.moved = match decision.answer.moved {
+            repeated @ Some(Move::Escalate {
+                reason: Reason::Repeated,
+                ..
+            }) => repeated,
+            Some(Move::Owner | Move::Escalate { .. }) => Some(Move::Owner),
+            _ => Some(Move::Follower),
+        };
+    }
+    if let Some(own) = own {
+        if joined.own_fits {
+            decision.answer.own = Some(own);
+        } else {
+            decision.answer.push = own_as_push(message, &own, conversation, memory, rules, now);
+            decision.answer.own = decision.answer.push.is_some().then_some(own);
+        }
+    }
+    decision
+}
+
+/// A rule's answer that did not fit behind held ones: pushed where the bot's share of the window allows, else dropped.
+fn own_as_push(
+    message: &Incoming,
+    own: &Spoken,
+    conversation: &Conversation,
+    memory: &Memory,
+    rules: &ActiveRules,
+    now: Time,
+) -> Option<Push> {
+    let stays =
+        conversation.held(now).count() > join::join(conversation.held(now), None).given.len();
+    let mut window = conversation.window;
+    match message.content {
+        Content::Event(_) => window.tap(now),
+        _ => window.message(now),
+    }
+    let is_transfer = matches!(own.reply, Reply::Transfer { .. });
+    if !memory.can_push
+        || is_transfer
+        || stays
+        || window.left(now) <= rules.set.settings().human_reserve
+    {
+        return None;
+    }
+    Some(Push::of_turn(
+        own,
+        memory.key,
+        now,
+        now.plus(PASSIVE_WRITTEN),
+        None,
+    ))
+}

@@ -1,0 +1,256 @@
+//! Makes a conversation what it is after an entry: the fold that live state, replay and tests share.
+//! Owns: what each change does. Uses: model only. Never: refuses; what may happen was decided before it was written.
+
+use super::{Conversation, KEYS_KEPT, QUESTIONS_KEPT, REPEAT_WITHIN, State, note};
+use crate::model::entry::{Answer, Change, Entry, Move, Push, Settled, Turn};
+use crate::model::{By, Content, Delivery, EventKind, MessageId, Time};
+
+impl Conversation {
+    /// Makes the conversation what it is after this entry. Total: an entry that no longer fits changes as much as it can.
+    pub fn apply(&mut self, entry: &Entry) {
+        let now = entry.at;
+        self.version += 1;
+        self.updated_at = self.updated_at.max(now);
+        match &entry.change {
+            Change::Turn(turn) => self.apply_turn(turn, now),
+            Change::Claimed { by } => {
+                self.state = State::Assigned;
+                self.owner = Some(by.clone());
+                self.outcome = None;
+                self.unread = 0;
+            }
+            Change::Released { .. } => {
+                self.state = State::Waiting;
+                self.owner = None;
+            }
+            Change::Closed { outcome, .. } => {
+                self.state = State::Closed;
+                self.owner = None;
+                self.outcome = Some(*outcome);
+                self.unread = 0;
+            }
+            Change::Noted { id, by, text } => {
+                self.last_message = Some(note(*id, by, text, now));
+            }
+            Change::Replied { push, key } => {
+                self.owner.clone_from(&push.agent);
+                self.outcome = None;
+                self.unread = 0;
+                self.state = if push.state == Delivery::Held {
+                    State::Held
+                } else {
+                    State::Assigned
+                };
+                if let Some(key) = key {
+                    if self.keys.len() >= KEYS_KEPT {
+                        self.keys.remove(0);
+                    }
+                    self.keys.push((key.clone(), push.id));
+                }
+                self.last_message = Some(push.message());
+                self.pushes.push(push.clone());
+            }
+            Change::Late { push, .. } => {
+                if let Some(last) = self.last_message.as_mut().filter(|last| last.id == push.id) {
+                    *last = push.message();
+                }
+                self.pushes.push(push.clone());
+            }
+            Change::Sending { push } => self.with_push(*push, |push| {
+                push.state = Delivery::Sending;
+                push.attempts = push.attempts.saturating_add(1);
+            }),
+            Change::Settled { push, result } => self.apply_settled(*push, result, now),
+        }
+    }
+
+    fn apply_turn(&mut self, turn: &Turn, now: Time) {
+        let Answer {
+            own,
+            given,
+            push,
+            moved,
+            question,
+            ..
+        } = &turn.answer;
+        let is_message = match &turn.incoming.content {
+            Content::Event(event) => {
+                if event.kind.opens_tap_window() {
+                    self.window.tap(now);
+                }
+                if event.kind == EventKind::Unsubscribe {
+                    self.window.close();
+                }
+                false
+            }
+            Content::Text {
+                menu_id: Some(_), ..
+            } => {
+                self.window.tap(now);
+                true
+            }
+            _ => {
+                self.window.message(now);
+                true
+            }
+        };
+        if is_message {
+            self.last_inbound = Some(turn.inbound_id(now));
+        }
+        let is_given = |push: &Push| given.contains(&push.id);
+        let from_person = self
+            .pushes
+            .iter()
+            .any(|push| is_given(push) && push.by == By::Agent);
+        self.pushes.retain(|push| !is_given(push));
+        if from_person {
+            self.answered_at = Some(now);
+        }
+        if let Some(question) = question {
+            self.questions
+                .retain(|(_, at)| now.since(*at) <= REPEAT_WITHIN);
+            if self.questions.len() >= QUESTIONS_KEPT {
+                self.questions.remove(0);
+            }
+            self.questions.push((*question, now));
+        }
+        if own.as_ref().is_some_and(|own| own.by == By::Ack) {
+            self.acked_at = Some(now);
+        }
+        self.pushes.extend(push.clone());
+        if let Some(moved) = moved {
+            self.apply_move(*moved, now);
+        }
+        if is_message && self.state != State::Bot && self.state != State::Closed {
+            self.unread = self.unread.saturating_add(1);
+        }
+        self.last_message = turn.own(now).or_else(|| Some(turn.inbound(now)));
+    }
+
+    fn apply_move(&mut self, moved: Move, now: Time) {
+        match moved {
+            Move::Escalate { reason, priority } => {
+                let is_open = matches!(self.state, State::Waiting | State::Held | State::Snoozed);
+                if !is_open {
+                    self.opened_at = now;
+                    self.reason = Some(reason);
+                    self.priority = priority;
+                    self.outcome = None;
+                    self.owner = None;
+                } else {
+                    self.priority = self.priority.min(priority);
+                }
+                self.state = if self.owner.is_some() {
+                    State::Assigned
+                } else {
+                    State::Waiting
+                };
+            }
+            Move::Owner => {
+                self.state = if self.owner.is_some() {
+                    State::Assigned
+                } else {
+                    State::Waiting
+                };
+            }
+            Move::Follower => {
+                self.state = if self.held(now).next().is_some() {
+                    State::Held
+                } else {
+                    State::Follower
+                };
+            }
+            Move::Bot => {
+                self.state = State::Bot;
+                self.owner = None;
+                self.unread = 0;
+            }
+            Move::External { until } => {
+                self.state = State::External;
+                self.external_until = Some(until);
+            }
+            Move::Unsubscribed => {
+                for push in &mut self.pushes {
+                    if push.state == Delivery::Queued {
+                        push.state = Delivery::Held;
+                    }
+                }
+                if matches!(self.state, State::Assigned | State::Follower)
+                    && self.held(now).next().is_some()
+                {
+                    self.state = State::Held;
+                }
+            }
+        }
+    }
+
+    fn apply_settled(&mut self, id: MessageId, result: &Settled, now: Time) {
+        let Some(at) = self.pushes.iter().position(|push| push.id == id) else {
+            return;
+        };
+        let from_agent = self.pushes.get(at).is_some_and(|push| push.by == By::Agent);
+        let finish = |conversation: &mut Self, delivery, error| {
+            let mut push = conversation.pushes.remove(at);
+            push.state = delivery;
+            push.error = error;
+            conversation.refresh_last(&push);
+        };
+        match result {
+            Settled::Sent => {
+                self.window.spend(now);
+                finish(self, Delivery::Sent, None);
+                if from_agent {
+                    self.answered_at = Some(now);
+                    if self.state == State::Assigned && self.unread == 0 {
+                        self.state = State::Follower;
+                    }
+                }
+            }
+            Settled::Again { not_before, error } => self.with_push(id, |push| {
+                push.state = Delivery::Queued;
+                push.not_before = *not_before;
+                push.error = Some(error.clone());
+            }),
+            Settled::Held { error } => {
+                match error.code {
+                    45015 => self.window.close(),
+                    45047 => self.window.exhaust(),
+                    _ => {}
+                }
+                self.with_push(id, |push| {
+                    push.state = Delivery::Held;
+                    push.error = Some(error.clone());
+                });
+                // Order holds: what was queued behind it waits as well.
+                for push in &mut self.pushes {
+                    if push.state == Delivery::Queued {
+                        push.state = Delivery::Held;
+                        push.error = Some(error.clone());
+                    }
+                }
+                if from_agent && matches!(self.state, State::Assigned | State::Follower) {
+                    self.state = State::Held;
+                }
+            }
+            Settled::Failed { error } => finish(self, Delivery::Failed, Some(error.clone())),
+            Settled::Unknown { error } => {
+                self.window.spend(now);
+                finish(self, Delivery::Unknown, Some(error.clone()));
+            }
+        }
+    }
+
+    fn with_push(&mut self, id: MessageId, change: impl FnOnce(&mut Push)) {
+        if let Some(push) = self.pushes.iter_mut().find(|push| push.id == id) {
+            change(push);
+            let push = push.clone();
+            self.refresh_last(&push);
+        }
+    }
+
+    fn refresh_last(&mut self, push: &Push) {
+        if let Some(last) = self.last_message.as_mut().filter(|last| last.id == push.id) {
+            *last = push.message();
+        }
+    }
+}

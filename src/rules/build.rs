@@ -1,0 +1,451 @@
+//! Turns rules as written into the compiled set, checking each on the way.
+//! Owns: ids, accounts, keywords and events of a rule. Uses: index, words, regexes. Never: reads TOML.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ahash::RandomState;
+
+use super::checked::{self, Checked};
+use super::compile::Options;
+use super::diagnostic::{Code, Diagnostic, Remarks, Words};
+use super::fields;
+use super::index::{EventRules, Group, Lists, RegexRule, Rule, RuleNumber, RuleSet, Use};
+use super::inline_tests::InlineTests;
+use super::lint::{self, Spot, Trigger};
+use super::pattern::Pattern;
+use super::rule::Written;
+use super::sheet::{Sheet, Text};
+use super::source::Source;
+use super::words::{Word, Words as Keywords};
+use crate::model::{AccountName, RuleFiles, RuleId};
+
+/// Every id with its file's number and its first byte there, those of rules that are switched off included.
+pub(super) type Ids = HashMap<Box<str>, (u32, u32), RandomState>;
+
+/// A rule set under construction.
+pub(super) struct Build<'o> {
+    options: &'o Options,
+    pub(super) set: RuleSet,
+    exact: Vec<(Word, RuleNumber)>,
+    uses: Vec<(Word, Use)>,
+    ids: Ids,
+    groups: HashMap<Vec<AccountName>, u32, RandomState>,
+    spots: Vec<Spot>,
+    triggers: HashMap<String, u32, RandomState>,
+    seen: usize,
+    /// Rules of the present file that do not name accounts themselves.
+    inheriting: Vec<RuleNumber>,
+    default_accounts: Option<u32>,
+}
+
+impl<'o> Build<'o> {
+    pub(super) fn new(options: &'o Options) -> Self {
+        let set = RuleSet {
+            settings: options.desk.clone(),
+            rules: Vec::new(),
+            files: Vec::new(),
+            accounts: Vec::new(),
+            words: Keywords::new(),
+            exact: Lists::new(Vec::new(), 0),
+            uses: Lists::new(Vec::new(), 0),
+            groups: Vec::new(),
+            regexes: Vec::new(),
+            always: Vec::new(),
+            events: HashMap::default(),
+            messages: Vec::new(),
+            tests: InlineTests::default(),
+        };
+        Self {
+            options,
+            set,
+            exact: Vec::new(),
+            uses: Vec::new(),
+            ids: HashMap::default(),
+            groups: HashMap::default(),
+            spots: Vec::new(),
+            triggers: HashMap::default(),
+            seen: 0,
+            inheriting: Vec::new(),
+            default_accounts: None,
+        }
+    }
+
+    /// How many rules were read, good or not.
+    pub(super) const fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// How many tests were read.
+    pub(super) fn tests(&self) -> usize {
+        self.set.tests.len()
+    }
+
+    pub(super) fn begin_file(&mut self, source: &Source<'_>) {
+        self.set.files.push(Arc::clone(&source.name));
+    }
+
+    /// Gives the file's `[defaults]` to those of its rules that say nothing themselves, wherever in the file it stands.
+    pub(super) fn end_file(&mut self) {
+        let default = self.default_accounts.take();
+        for number in self.inheriting.drain(..) {
+            let rule = usize::try_from(number)
+                .ok()
+                .and_then(|number| self.set.rules.get_mut(number));
+            if let Some(rule) = rule {
+                rule.accounts = default;
+            }
+        }
+    }
+
+    /// Notes the accounts of `[defaults]`.
+    pub(super) fn defaults(
+        &mut self,
+        sheet: &mut Sheet<'_>,
+        accounts: &[Text<'_>],
+        span: Range<usize>,
+    ) {
+        if self.default_accounts.is_some() {
+            let words = Words::new(
+                "一个文件只能有一个 [defaults]",
+                "a file has one [defaults] only",
+            );
+            sheet.report(Code::Together, span, words);
+            return;
+        }
+        self.default_accounts = self.accounts(sheet, accounts, span);
+    }
+
+    /// Adds a rule, reporting what is wrong with it.
+    pub(super) fn add(&mut self, sheet: &mut Sheet<'_>, written: &Written<'_>) {
+        self.seen += 1;
+        let id = self.id(sheet, written);
+        self.remark_on_care(sheet, written);
+        fields::check_together(sheet, written);
+        let checked = checked::check(sheet, written, &mut self.set.words);
+        // Where a trigger was not understood, nobody can tell which placeholders it would give.
+        let is_readable = checked.is_whole && written.is_understood;
+        let replied = is_readable
+            .then(|| fields::reply(sheet, written, &checked.regexes))
+            .flatten();
+        let named = written.accounts.as_ref();
+        let accounts = named.map(|names| self.accounts(sheet, names, written.head.clone()));
+        let (Some(id), Some(reply), true, true) =
+            (id, replied, checked.is_whole, written.is_enabled)
+        else {
+            return;
+        };
+        let number = narrow(self.set.rules.len());
+        if accounts.is_none() {
+            self.inheriting.push(number);
+        }
+        let place = sheet.place(written.head.clone());
+        let all = self.group(&checked.all);
+        let none = self.group(&checked.none);
+        self.note_spots(number, written, &checked);
+        self.register(number, checked);
+        for test in &written.tests {
+            self.set
+                .tests
+                .push(number, &sheet.place(test.span.clone()), &test.draft);
+        }
+        self.set.rules.push(Rule {
+            id,
+            reply,
+            priority: written.priority,
+            accounts: accounts.flatten(),
+            file: narrow(self.set.files.len().saturating_sub(1)),
+            line: place.line,
+            all,
+            none,
+        });
+    }
+
+    fn id(&mut self, sheet: &mut Sheet<'_>, written: &Written<'_>) -> Option<RuleId> {
+        let Some(id) = &written.id else {
+            if !written.is_understood {
+                return None;
+            }
+            let words = Words::new("规则没有 id", "the rule has no id");
+            let help = Words::new("加一行 id = \"…\",起个好认的名字", "add a line id = \"…\"");
+            sheet.report_with_help(Code::BadId, written.head.clone(), words, help);
+            return None;
+        };
+        let is_legal = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let parsed = RuleId::parse(id.text)
+            .ok()
+            .filter(|_| id.text.chars().all(is_legal));
+        if parsed.is_none() {
+            let words = Words::new(
+                "id 只能用字母、汉字、数字和 - _ .,1 到 128 字节",
+                "an id has letters, digits and - _ . only, 1 to 128 bytes",
+            );
+            sheet.report(Code::BadId, id.span.clone(), words);
+            return None;
+        }
+        let file = narrow(self.set.files.len().saturating_sub(1));
+        match self.ids.entry(id.text.into()) {
+            Entry::Vacant(entry) => {
+                entry.insert((file, narrow(id.span.start)));
+                parsed
+            }
+            Entry::Occupied(entry) => {
+                let (file, start) = *entry.get();
+                let name = self.set.files.get(widen(file)).cloned().unwrap_or_default();
+                let new = (2..)
+                    .map(|n| format!("{}-{n}", id.text))
+                    .find(|new| !self.ids.contains_key(new.as_str()));
+                let new = new.unwrap_or_default();
+                let words = Words::new(
+                    format!("id \"{}\" 已经用过", id.text),
+                    format!("id \"{}\" is already used", id.text),
+                );
+                let help = Words::new(
+                    format!("换一个,比如 \"{new}\""),
+                    format!("choose another, such as \"{new}\""),
+                );
+                let mut diagnostic =
+                    Diagnostic::new(Code::DuplicateId, sheet.place(id.span.clone()), words)
+                        .help(help);
+                if name == sheet.source.name {
+                    let first = widen(start)..widen(start) + id.span.len();
+                    diagnostic = diagnostic.label(
+                        sheet.place(first),
+                        Words::new("第一次在这里", "first used here"),
+                    );
+                } else {
+                    diagnostic = diagnostic.caret(Words::new(
+                        format!("第一次在 {name}"),
+                        format!("first used in {name}"),
+                    ));
+                }
+                sheet.remarks.push(diagnostic);
+                None
+            }
+        }
+    }
+
+    /// Hints: rules without tests or owner work, but nobody will know when they go wrong.
+    fn remark_on_care(&self, sheet: &mut Sheet<'_>, written: &Written<'_>) {
+        let span = written
+            .id
+            .as_ref()
+            .map_or_else(|| written.head.clone(), |id| id.span.clone());
+        if !written.has_tests {
+            let words = Words::new("这条规则没有测试", "this rule has no test");
+            let help = Words::new(
+                "加一行 tests = [{ say = \"…\", expect = \"…\" }]",
+                "add a line tests = [{ say = \"…\", expect = \"…\" }]",
+            );
+            sheet.report_with_help(Code::NoTest, span.clone(), words, help);
+        }
+        if !written.has_owner {
+            let words = Words::new("这条规则没有负责人", "nobody owns this rule");
+            sheet.report_with_help(
+                Code::NoOwner,
+                span,
+                words,
+                Words::new("加一行 owner = \"…\"", "add a line owner = \"…\""),
+            );
+        }
+    }
+
+    /// The group of these accounts. `None` when a name is wrong.
+    fn accounts(
+        &mut self,
+        sheet: &mut Sheet<'_>,
+        names: &[Text<'_>],
+        span: Range<usize>,
+    ) -> Option<u32> {
+        if names.is_empty() {
+            let words = Words::new(
+                "`accounts` 是空的:规则在哪个公众号都不起作用",
+                "`accounts` is empty: the rule never speaks",
+            );
+            sheet.report(Code::BadValue, span, words);
+        }
+        let mut accounts = Vec::new();
+        for name in names {
+            accounts.push(fields::account(
+                sheet,
+                name,
+                self.options.accounts.as_deref(),
+            )?);
+        }
+        accounts.sort_unstable();
+        accounts.dedup();
+        let next = narrow(self.set.accounts.len());
+        Some(*self.groups.entry(accounts).or_insert_with_key(|accounts| {
+            self.set.accounts.push(accounts.clone().into());
+            next
+        }))
+    }
+
+    fn group(&mut self, words: &[(Word, Range<usize>)]) -> Group {
+        let start = narrow(self.set.groups.len());
+        let mut sorted: Vec<Word> = words.iter().map(|(word, _)| *word).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        self.set.groups.extend(sorted);
+        Group {
+            start,
+            end: narrow(self.set.groups.len()),
+        }
+    }
+
+    /// Remembers what each trigger is and where it stands, for the lints.
+    fn note_spots(&mut self, rule: RuleNumber, written: &Written<'_>, checked: &Checked) {
+        let mut note = |trigger, span: &Range<usize>| {
+            self.spots.push(Spot {
+                trigger,
+                rule,
+                start: narrow(span.start),
+                end: narrow(span.end),
+            });
+        };
+        checked
+            .exact
+            .iter()
+            .for_each(|(word, span)| note(Trigger::Exact(*word), span));
+        checked
+            .any
+            .iter()
+            .for_each(|(word, span)| note(Trigger::Any(*word), span));
+        let mut others: Vec<(String, Range<usize>)> = Vec::new();
+        if let Some((_, first)) = checked.all.first() {
+            let mut words: Vec<Word> = checked.all.iter().map(|(word, _)| *word).collect();
+            words.sort_unstable();
+            others.push((format!("all {words:?}"), first.clone()));
+        }
+        let regexes = written
+            .regex
+            .iter()
+            .map(|text| (format!("regex {}", text.text), text.span.clone()));
+        others.extend(regexes);
+        others.extend(
+            checked
+                .messages
+                .iter()
+                .map(|(kind, span)| (format!("message {kind}"), span.clone())),
+        );
+        for (name, span) in &checked.events {
+            let keys = checked
+                .patterns
+                .iter()
+                .map(|(_, key)| format!("event {name} {key}"));
+            let keys: Vec<String> = keys.collect();
+            let plain = checked.patterns.is_empty().then(|| format!("event {name}"));
+            others.extend(keys.into_iter().chain(plain).map(|key| (key, span.clone())));
+        }
+        for (key, span) in others {
+            let next = narrow(self.triggers.len());
+            let number = *self.triggers.entry(key).or_insert(next);
+            let (start, end) = (narrow(span.start), narrow(span.end));
+            self.spots.push(Spot {
+                trigger: Trigger::Other(number),
+                rule,
+                start,
+                end,
+            });
+        }
+    }
+
+    /// Enters a rule wherever it can be asked for.
+    fn register(&mut self, number: RuleNumber, checked: Checked) {
+        self.exact
+            .extend(checked.exact.iter().map(|(word, _)| (*word, number)));
+        self.uses.extend(
+            checked
+                .any
+                .iter()
+                .map(|(word, _)| (*word, Use::Any(number))),
+        );
+        // The longest word is the rarest: it alone leads to the rule.
+        let longest = checked
+            .all
+            .iter()
+            .max_by_key(|(word, _)| self.set.words.text(*word).len());
+        self.uses
+            .extend(longest.map(|(word, _)| (*word, Use::All(number))));
+        for (compiled, _) in checked.regexes {
+            let regex = narrow(self.set.regexes.len());
+            if compiled.words.is_empty() {
+                self.set.always.push(regex);
+            }
+            for word in &compiled.words {
+                let word = self.set.words.intern(word);
+                self.uses.push((word, Use::Regex(regex)));
+            }
+            self.set.regexes.push(RegexRule {
+                regex: compiled.regex,
+                rule: number,
+            });
+        }
+        self.set.messages.extend(
+            checked
+                .messages
+                .into_iter()
+                .map(|(kind, _)| (kind.into(), number)),
+        );
+        for (name, _) in checked.events {
+            let rules = self.set.events.entry(name).or_default();
+            enter_event(rules, number, &checked.patterns);
+        }
+    }
+
+    /// Checks what concerns rules together and makes everything findable.
+    pub(super) fn finish(mut self, files: &RuleFiles, remarks: &mut Remarks) -> RuleSet {
+        lint::check(self.spots, &self.set, files, remarks);
+        lint::check_regex_count(&self.set, remarks);
+        lint::check_expectations(&self.set, &self.ids, remarks);
+        if let Some(accounts) = &self.options.accounts {
+            lint::check_test_accounts(&self.set, accounts, remarks);
+        }
+        drop(self.ids);
+        drop(self.triggers);
+        let count = self.set.words.len();
+        let mut is_inner = vec![false; count];
+        let used = self
+            .uses
+            .iter()
+            .map(|(word, _)| word)
+            .chain(&self.set.groups);
+        for word in used {
+            if let Some(is_inner) = is_inner.get_mut(widen(*word)) {
+                *is_inner = true;
+            }
+        }
+        self.set.exact = Lists::new(self.exact, count);
+        self.set.uses = Lists::new(self.uses, count);
+        self.set
+            .words
+            .build(|word| is_inner.get(widen(word)).copied().unwrap_or(false));
+        self.set.rules.shrink_to_fit();
+        self.set.groups.shrink_to_fit();
+        self.set.tests.shrink();
+        self.set
+    }
+}
+
+fn enter_event(rules: &mut EventRules, number: RuleNumber, patterns: &[(Pattern, Box<str>)]) {
+    if patterns.is_empty() {
+        rules.plain.push(number);
+    }
+    for (pattern, text) in patterns {
+        if pattern.stars() == 0 {
+            rules.literal.entry(text.clone()).or_default().push(number);
+        } else {
+            rules.wild.push((pattern.clone(), number));
+        }
+    }
+}
+
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn widen(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}

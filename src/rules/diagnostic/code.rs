@@ -1,0 +1,86 @@
+//! Lists every kind of remark about rule files: the one table of codes.
+//! Owns: codes, their severity and title. Uses: nothing. Never: finds anything.
+
+use serde::{Serialize, Serializer};
+
+/// How bad a remark is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The rule set cannot run.
+    Error,
+    /// It runs, but something is probably not meant so.
+    Warning,
+    /// Something could be better; never counts.
+    Hint,
+}
+
+macro_rules! codes {
+    ($($variant:ident = $code:literal $severity:ident $zh:literal $en:literal;)+) => {
+        /// A kind of remark.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $en] $variant,)+
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The code as printed: stable over versions.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// How bad it is.
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)+ }
+            }
+
+            /// What it is about, in Chinese and English.
+            pub const fn title(self) -> (&'static str, &'static str) {
+                match self { $(Self::$variant => ($zh, $en),)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    FullWidth = "E001" Error "全角标点" "full-width punctuation";
+    Encoding = "E002" Error "编码不对" "wrong encoding";
+    Syntax = "E003" Error "TOML 写法不对" "not TOML";
+    TooBig = "E004" Error "文件太大" "file too large";
+    TooDeep = "E005" Error "嵌套太深" "nested too deep";
+    UnknownField = "E101" Error "不认识的字段" "unknown field";
+    DuplicateId = "E102" Error "id 重复" "duplicate id";
+    TooLong = "E103" Error "文字太长" "text too long";
+    Regex = "E104" Error "正则不对" "bad regex";
+    UnknownPlaceholder = "E106" Error "不认识的变量" "unknown placeholder";
+    TestFails = "E107" Error "测试没通过" "test fails";
+    NotYet = "E110" Error "这个版本还没有" "not in this version";
+    WrongType = "E111" Error "值的类型不对" "wrong type of value";
+    BadId = "E112" Error "id 缺少或不合规" "missing or bad id";
+    NoTrigger = "E113" Error "没有触发条件" "no trigger";
+    NoReply = "E114" Error "没有回复" "no reply";
+    EmptyKeyword = "E115" Error "关键词是空的" "empty keyword";
+    BadValue = "E116" Error "值不合规" "bad value";
+    UnknownAccount = "E117" Error "没有这个公众号" "unknown account";
+    Together = "E118" Error "字段搭配不对" "fields that do not go together";
+    BadReply = "E119" Error "回复写法不对" "bad reply";
+    NoRules = "E120" Error "一条规则也没有" "no rules";
+    TooMany = "E121" Error "数量超限" "too many";
+    NeverWins = "W202" Warning "永远轮不到" "can never win";
+    Tie = "W203" Warning "两条规则不分胜负" "two rules tie";
+    NoTest = "W210" Hint "没有测试" "no test";
+    NoOwner = "W211" Hint "没有负责人" "no owner";
+    NeverMatches = "W213" Warning "永远匹配不到" "can never match";
+    NeverSent = "W214" Warning "发不出去" "never sent";
+    UnknownFile = "W220" Warning "不读的文件" "file not read";
+    NoEffect = "W221" Warning "还不起作用" "no effect yet";
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
+}

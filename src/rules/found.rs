@@ -1,0 +1,433 @@
+//! Finds the rules that might answer a question, puts them in their one order, and gives the winner's reply.
+//! Owns: the order of candidates, what vetoes. Uses: index, words, normalize. Never: time, followers, I/O.
+
+use std::cmp::{Ordering, Reverse};
+
+use smallvec::SmallVec;
+
+use super::index::{EventRules, Rule, RuleNumber, RuleSet, Said, Use, event_words};
+use super::normalize::normalize;
+use super::words::{Hit, Hits, Word, of_word};
+use crate::model::reply::Reply;
+use crate::model::{AccountName, Event, RuleId};
+
+/// At most so many candidates are kept.
+pub const MOST_CANDIDATES: usize = 10;
+
+/// What is asked of the rules.
+#[derive(Clone, Copy, Debug)]
+pub enum Question<'a> {
+    /// Words, typed or heard.
+    Words(&'a str),
+    /// A message without words: its kind, as [`Content::kind`](crate::model::Content::kind) names it.
+    Kind(&'a str),
+    /// Something that happened.
+    Event(&'a Event),
+}
+
+/// By which key a rule matched; the stronger first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MatchKind {
+    /// The whole text is one of `exact`.
+    Exact,
+    /// A `regex` matched.
+    Regex,
+    /// All words of `all` are there.
+    All,
+    /// One of `any` is there.
+    Any,
+    /// The type of message.
+    Message,
+    /// A scan, also one by which somebody followed the account.
+    Scan,
+    /// Any other event.
+    Event,
+}
+
+impl MatchKind {
+    /// The word the API uses.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Regex => "regex",
+            Self::All => "all",
+            Self::Any => "any",
+            Self::Message => "message",
+            Self::Scan | Self::Event => "event",
+        }
+    }
+}
+
+/// Why one candidate stands before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// Higher `priority`.
+    Priority,
+    /// A stronger kind of match.
+    Kind,
+    /// More of the text, or of the event's key, is covered.
+    Coverage,
+    /// A key without a star.
+    Literal,
+    /// File name and line.
+    Place,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It answers; the edge is the one over the next candidate, if there is one.
+    Won(Option<Edge>),
+    /// The winner stands before it.
+    Lost(Edge),
+    /// A word of its `none` is there.
+    Vetoed {
+        /// Which word, as the rule set numbers it.
+        word: u32,
+    },
+}
+
+/// A rule that matched. [`RuleSet::explain`] puts it into words.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub(super) rule: RuleNumber,
+    /// The strongest key that matched.
+    pub kind: MatchKind,
+    /// How many characters of the normalised text, or of the event's key, are covered.
+    pub covered: u32,
+    /// What became of it.
+    pub verdict: Verdict,
+    priority: i32,
+    /// Whether the key matched without a star.
+    is_literal: bool,
+    pub(super) regex: Option<u32>,
+}
+
+impl Candidate {
+    fn new(rule_set: &RuleSet, rule: RuleNumber, kind: MatchKind) -> Self {
+        Self {
+            rule,
+            kind,
+            covered: 0,
+            verdict: Verdict::Won(None),
+            priority: rule_set.rule(rule).map_or(0, |rule| rule.priority),
+            is_literal: false,
+            regex: None,
+        }
+    }
+
+    /// The order of candidates: total, and independent of everything but the rules themselves and the last step.
+    fn compare(&self, other: &Self) -> (Ordering, Edge) {
+        let steps = [
+            (other.priority.cmp(&self.priority), Edge::Priority),
+            (self.kind.cmp(&other.kind), Edge::Kind),
+            (other.covered.cmp(&self.covered), Edge::Coverage),
+            (other.is_literal.cmp(&self.is_literal), Edge::Literal),
+        ];
+        let decisive = steps.into_iter().find(|(order, _)| order.is_ne());
+        decisive.unwrap_or((self.rule.cmp(&other.rule), Edge::Place))
+    }
+
+    fn is_vetoed(&self) -> bool {
+        matches!(self.verdict, Verdict::Vetoed { .. })
+    }
+}
+
+/// What the rules found, and why: the one value that `try`, console, API and log explain.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    pub(super) normalized: String,
+    /// Best first, at most [`MOST_CANDIDATES`]; vetoed ones last.
+    pub candidates: SmallVec<[Candidate; 2]>,
+    /// Values for the gaps in the winner's reply.
+    captured: Box<[Box<str>]>,
+}
+
+impl Found {
+    /// The text as it was compared; empty for questions without words.
+    pub fn normalized(&self) -> &str {
+        &self.normalized
+    }
+
+    /// The candidate that answers.
+    pub fn winner(&self) -> Option<&Candidate> {
+        self.candidates.first().filter(|first| !first.is_vetoed())
+    }
+}
+
+/// What a rule set says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Who says it.
+    pub rule: RuleId,
+    /// What.
+    pub reply: Reply,
+}
+
+impl RuleSet {
+    /// Finds who answers a question on an account, and who else might have.
+    ///
+    /// One pass over the text; the time does not depend on the number of rules, except for regexes that contain no word.
+    pub fn find(&self, account: &AccountName, question: &Question<'_>) -> Found {
+        let mut found = Found::default();
+        match question {
+            Question::Words(text) => {
+                found.normalized = normalize(text);
+                self.find_words(account, &mut found);
+            }
+            Question::Kind(kind) => {
+                let rules = self.messages.iter().filter(|(known, _)| **known == **kind);
+                let candidates =
+                    rules.map(|(_, rule)| Candidate::new(self, *rule, MatchKind::Message));
+                found.candidates.extend(candidates);
+                self.keep_for(account, &mut found);
+            }
+            Question::Event(event) => self.find_event(account, event, &mut found),
+        }
+        self.judge(&mut found);
+        self.capture(question, &mut found);
+        found
+    }
+
+    /// The winner's reply.
+    pub fn answer(&self, found: &Found) -> Option<Answered> {
+        let rule = self.rule(found.winner()?.rule)?;
+        let reply = match &rule.reply {
+            Said::Text(text) => Reply::Text(text.clone()),
+            Said::Template(template) => Reply::Text(template.fill(&found.captured).into()),
+            Said::Other(reply) => (**reply).clone(),
+        };
+        Some(Answered {
+            rule: rule.id.clone(),
+            reply,
+        })
+    }
+
+    fn keep_for(&self, account: &AccountName, found: &mut Found) {
+        found.candidates.retain(|candidate| {
+            self.rule(candidate.rule)
+                .is_some_and(|rule| self.is_for(rule, account))
+        });
+    }
+
+    fn find_words(&self, account: &AccountName, found: &mut Found) {
+        let text = &*found.normalized;
+        if text.is_empty() {
+            return;
+        }
+        let hits = self.words.inside(text);
+        let mut matches: SmallVec<[Candidate; 8]> = SmallVec::new();
+        if let Some(word) = self.words.find(text) {
+            let exact = self.exact.of(word).iter();
+            matches.extend(exact.map(|rule| Candidate::new(self, *rule, MatchKind::Exact)));
+        }
+        let mut regexes: SmallVec<[u32; 8]> = SmallVec::from_slice(&self.always);
+        for hits_of_word in hits.chunk_by(|a, b| a.word == b.word) {
+            let Some(first) = hits_of_word.first() else {
+                continue;
+            };
+            for role in self.uses.of(first.word) {
+                match role {
+                    Use::Any(rule) => matches.push(Candidate::new(self, *rule, MatchKind::Any)),
+                    Use::All(rule) if self.has_all(*rule, &hits) => {
+                        matches.push(Candidate::new(self, *rule, MatchKind::All));
+                    }
+                    Use::All(_) => {}
+                    Use::Regex(regex) => regexes.push(*regex),
+                }
+            }
+        }
+        regexes.sort_unstable();
+        regexes.dedup();
+        matches.extend(
+            regexes
+                .into_iter()
+                .filter_map(|regex| self.try_regex(regex, account, text)),
+        );
+        // The strongest key of each rule stays; of several regexes the one that covers most, then the first.
+        matches.sort_by_key(|found| (found.rule, found.kind, Reverse(found.covered), found.regex));
+        matches.dedup_by_key(|found| found.rule);
+        matches.retain(|candidate| {
+            self.rule(candidate.rule)
+                .is_some_and(|rule| self.is_for(rule, account))
+        });
+        for candidate in &mut matches {
+            self.measure(candidate, text, &hits);
+        }
+        found.candidates.extend(matches);
+    }
+
+    fn has_all(&self, rule: RuleNumber, hits: &Hits) -> bool {
+        self.rule(rule).is_some_and(|rule| {
+            self.group(rule.all)
+                .iter()
+                .all(|word| !of_word(hits, *word).is_empty())
+        })
+    }
+
+    fn try_regex(&self, number: u32, account: &AccountName, text: &str) -> Option<Candidate> {
+        let regex = self.regexes.get(usize::try_from(number).ok()?)?;
+        if !self.is_for(self.rule(regex.rule)?, account) {
+            return None;
+        }
+        let matched = regex.regex.find(text)?;
+        let mut candidate = Candidate::new(self, regex.rule, MatchKind::Regex);
+        candidate.covered = count(matched.as_str());
+        candidate.regex = Some(number);
+        Some(candidate)
+    }
+
+    /// Notes how much of the text a candidate covers, and whether one of its `none` is there.
+    fn measure(&self, candidate: &mut Candidate, text: &str, hits: &Hits) {
+        let Some(rule) = self.rule(candidate.rule) else {
+            return;
+        };
+        match candidate.kind {
+            MatchKind::Exact => candidate.covered = count(text),
+            MatchKind::All | MatchKind::Any => {
+                let places = self.places(candidate, rule, hits);
+                candidate.covered = union(places, text);
+            }
+            MatchKind::Regex | MatchKind::Message | MatchKind::Scan | MatchKind::Event => {}
+        }
+        let none = self.group(rule.none).iter();
+        if let Some(word) = none.copied().find(|word| !of_word(hits, *word).is_empty()) {
+            candidate.verdict = Verdict::Vetoed { word };
+        }
+    }
+
+    /// Where the words by which a candidate matched stand.
+    pub(super) fn places(
+        &self,
+        candidate: &Candidate,
+        rule: &Rule,
+        hits: &[Hit],
+    ) -> SmallVec<[(u32, u32); 8]> {
+        let is_its = |word: Word| match candidate.kind {
+            MatchKind::All => self.group(rule.all).binary_search(&word).is_ok(),
+            MatchKind::Any => self
+                .uses
+                .of(word)
+                .binary_search(&Use::Any(candidate.rule))
+                .is_ok(),
+            _ => false,
+        };
+        let mut places: SmallVec<[(u32, u32); 8]> = SmallVec::new();
+        for hits_of_word in hits.chunk_by(|a, b| a.word == b.word) {
+            if hits_of_word.first().is_some_and(|first| is_its(first.word)) {
+                places.extend(hits_of_word.iter().map(|hit| (hit.start, hit.end)));
+            }
+        }
+        places.sort_unstable();
+        places
+    }
+
+    fn find_event(&self, account: &AccountName, event: &Event, found: &mut Found) {
+        let name = event.name.to_ascii_lowercase();
+        let words = event_words(event.kind, event.scene().is_some());
+        let names = words
+            .iter()
+            .copied()
+            .chain([&*name].into_iter().filter(|name| !words.contains(name)));
+        for name in names {
+            let Some(rules) = self.events.get(name) else {
+                continue;
+            };
+            let kind = if name == "scan" {
+                MatchKind::Scan
+            } else {
+                MatchKind::Event
+            };
+            self.match_key(rules, kind, event_key(event), found);
+        }
+        self.keep_for(account, found);
+        found
+            .candidates
+            .sort_by(|a, b| a.rule.cmp(&b.rule).then_with(|| a.compare(b).0));
+        found.candidates.dedup_by_key(|candidate| candidate.rule);
+    }
+
+    fn match_key(&self, rules: &EventRules, kind: MatchKind, key: Option<&str>, found: &mut Found) {
+        let candidate = |rule: &RuleNumber| Candidate::new(self, *rule, kind);
+        found.candidates.extend(rules.plain.iter().map(candidate));
+        let Some(key) = key else { return };
+        let literal = rules.literal.get(key).into_iter().flatten();
+        found.candidates.extend(literal.map(|rule| Candidate {
+            covered: count(key),
+            is_literal: true,
+            ..candidate(rule)
+        }));
+        let wild = rules
+            .wild
+            .iter()
+            .filter(|(pattern, _)| pattern.captures(key).is_some());
+        found
+            .candidates
+            .extend(wild.map(|(pattern, rule)| Candidate {
+                covered: pattern.literals(),
+                ..candidate(rule)
+            }));
+    }
+
+    /// Puts candidates in order and says what became of each.
+    fn judge(&self, found: &mut Found) {
+        let candidates = &mut found.candidates;
+        candidates.sort_unstable_by(|a, b| {
+            a.is_vetoed()
+                .cmp(&b.is_vetoed())
+                .then_with(|| a.compare(b).0)
+        });
+        candidates.truncate(MOST_CANDIDATES);
+        let Some((winner, others)) = candidates.split_first_mut() else {
+            return;
+        };
+        if winner.is_vetoed() {
+            return;
+        }
+        for other in others.iter_mut().filter(|other| !other.is_vetoed()) {
+            other.verdict = Verdict::Lost(winner.compare(other).1);
+        }
+        if let Some(Candidate {
+            verdict: Verdict::Lost(edge),
+            ..
+        }) = others.first()
+        {
+            winner.verdict = Verdict::Won(Some(*edge));
+        }
+    }
+
+    /// Takes the values for the gaps in the winner's reply out of what was asked.
+    fn capture(&self, question: &Question<'_>, found: &mut Found) {
+        let Some(winner) = found.winner() else { return };
+        let Some(rule) = self.rule(winner.rule) else {
+            return;
+        };
+        if let Said::Template(template) = &rule.reply {
+            found.captured = self.values(template.names(), winner, question, &found.normalized);
+        }
+    }
+}
+
+/// The key of an event as patterns see it: of a follow by QR code what follows `qrscene_`.
+pub(super) fn event_key(event: &Event) -> Option<&str> {
+    event.scene().or(event.key.as_deref())
+}
+
+fn count(text: &str) -> u32 {
+    u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
+}
+
+/// How many characters the places, sorted by start, cover together.
+fn union(places: SmallVec<[(u32, u32); 8]>, text: &str) -> u32 {
+    let mut covered = 0;
+    let mut reached = 0;
+    for (start, end) in places {
+        let start = start.max(reached);
+        if start < end {
+            let part = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
+            covered += text.get(part).map_or(0, count);
+            reached = end;
+        }
+    }
+    covered
+}

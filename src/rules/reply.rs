@@ -1,0 +1,207 @@
+//! Reads what a rule says: `reply` and `[[rule.replies]]`, every kind of reply.
+//! Owns: the keys of replies and WeChat's limits on them. Uses: sheet, model. Never: knows when a rule speaks.
+
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Code, Words};
+use super::reply_kinds;
+use super::sheet::{Key, Sheet, Text, Value, keys};
+use crate::model::Reply;
+use crate::model::reply::TEXT_LIMIT;
+
+const ENTRY: &[Key] =
+    keys!(["text", "image", "voice", "video", "music", "news", "desk", "fallback"], not_yet []);
+
+/// What a rule answers; some replies are for messages only.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answers {
+    pub(super) messages: bool,
+    pub(super) events: bool,
+}
+
+/// A reply as read. A text may have placeholders.
+pub(super) enum Draft<'t> {
+    Text(Text<'t>),
+    Other(Box<Reply>),
+}
+
+/// Reads `reply = "…"`.
+pub(super) fn read_short<'t>(sheet: &mut Sheet<'_>, value: &'t Value<'_>) -> Option<Draft<'t>> {
+    let span = sheet.span(value.span());
+    match value.get_ref() {
+        DeValue::String(text) => spoken(sheet, Text { text, span }).map(Draft::Text),
+        other => {
+            sheet.wrong_type(
+                "reply",
+                other,
+                span,
+                (
+                    "要写成带引号的文字;别的回复写成 [[rule.replies]]",
+                    "must be text in quotes; other replies go into [[rule.replies]]",
+                ),
+            );
+            None
+        }
+    }
+}
+
+/// Reads `[[rule.replies]]`: exactly one entry in this version.
+pub(super) fn read_entries<'t>(
+    sheet: &mut Sheet<'_>,
+    value: &'t Value<'_>,
+    answers: Answers,
+) -> Option<Draft<'t>> {
+    let span = sheet.span(value.span());
+    let DeValue::Array(entries) = value.get_ref() else {
+        let expected = ("要写成 [[rule.replies]]", "must be [[rule.replies]]");
+        sheet.wrong_type("replies", value.get_ref(), span, expected);
+        return None;
+    };
+    match &entries[..] {
+        [entry] => {
+            let table = sheet.table("replies", entry)?;
+            let span = sheet.span(entry.span());
+            read_entry(sheet, table, span, answers)
+        }
+        [] => {
+            sheet.report(
+                Code::NoReply,
+                span,
+                Words::new("`replies` 是空的", "`replies` is empty"),
+            );
+            None
+        }
+        [_, second, ..] => {
+            let span = sheet.span(second.span());
+            sheet.report_with_help(
+                Code::NotYet,
+                span,
+                Words::new(
+                    "一条规则写了几个回复,要用 `pick` 选,这个版本还没有",
+                    "several replies need `pick`, which this version does not have yet",
+                ),
+                Words::new("只留一个回复", "keep one reply"),
+            );
+            None
+        }
+    }
+}
+
+fn read_entry<'t>(
+    sheet: &mut Sheet<'_>,
+    table: &'t DeTable<'_>,
+    span: Range<usize>,
+    answers: Answers,
+) -> Option<Draft<'t>> {
+    let owner = Words::new("回复", "a reply");
+    let mut kinds = Vec::new();
+    for (key, value) in table {
+        if !sheet.knows(key, ENTRY, &owner) {
+            continue;
+        }
+        let name: &str = key.get_ref();
+        if name == "fallback" {
+            let text = sheet.string(name, value)?;
+            spoken(sheet, text)?;
+        } else {
+            kinds.push((name, value, sheet.span(key.span())));
+        }
+    }
+    let (kind, value) = match kinds[..] {
+        [(kind, value, _)] => (kind, value),
+        [] => {
+            let known = "text、image、voice、video、music、news、desk";
+            sheet.report(
+                Code::BadReply,
+                span,
+                Words::new(
+                    format!("这条回复没说是哪种:要有 {known} 之一"),
+                    format!("a reply needs one of {known}"),
+                ),
+            );
+            return None;
+        }
+        [(first, ..), (second, _, ref span), ..] => {
+            sheet.report_with_help(
+                Code::BadReply,
+                span.clone(),
+                Words::new(
+                    format!("一条回复只能有一种:已经有 `{first}`,又有 `{second}`"),
+                    format!("a reply is of one kind: there is `{first}` and `{second}`"),
+                ),
+                Words::new("拆成两条规则,或去掉一个", "make it two rules, or drop one"),
+            );
+            return None;
+        }
+    };
+    let reply = match kind {
+        "text" => {
+            let text = sheet.string(kind, value)?;
+            return spoken(sheet, text).map(Draft::Text);
+        }
+        "image" => Reply::Image {
+            media_id: reply_kinds::media(sheet, kind, value)?,
+        },
+        "voice" => Reply::Voice {
+            media_id: reply_kinds::media(sheet, kind, value)?,
+        },
+        "video" => reply_kinds::video(sheet, value)?,
+        "music" => reply_kinds::music(sheet, value)?,
+        "news" => Reply::News(reply_kinds::news(sheet, value, answers)?),
+        _ => reply_kinds::desk(sheet, value, answers)?,
+    };
+    Some(Draft::Other(Box::new(reply)))
+}
+
+/// Checks a text that is sent.
+fn spoken<'t>(sheet: &mut Sheet<'_>, text: Text<'t>) -> Option<Text<'t>> {
+    if text.text.trim().is_empty() {
+        sheet.report(
+            Code::NoReply,
+            text.span,
+            Words::new("回复是空的", "the reply is empty"),
+        );
+        return None;
+    }
+    if text.text.len() > TEXT_LIMIT {
+        too_long(sheet, &text);
+        return None;
+    }
+    Some(text)
+}
+
+/// Reports a text that WeChat would not take.
+pub(super) fn too_long(sheet: &mut Sheet<'_>, text: &Text<'_>) {
+    let start = text.span.start;
+    let quote = sheet.source.text.get(start..).map_or(1, |rest| {
+        if rest.starts_with("\"\"\"") || rest.starts_with("'''") {
+            3
+        } else {
+            1
+        }
+    });
+    let (bytes, over) = (text.text.len(), text.text.len() - TEXT_LIMIT);
+    let (chars, fits) = (over.div_ceil(3), TEXT_LIMIT / 3);
+    let diagnostic = super::diagnostic::Diagnostic::new(
+        Code::TooLong,
+        sheet.place(start..start + quote),
+        Words::new(
+            format!("文字太长:{bytes} 字节,微信一条最多 {TEXT_LIMIT} 字节(约 {fits} 个汉字)"),
+            format!(
+                "text too long: {bytes} bytes, WeChat takes at most {TEXT_LIMIT} (about {fits} Chinese characters)"
+            ),
+        ),
+    );
+    let diagnostic = diagnostic
+        .caret(Words::new(
+            format!("从这里开始,多出 {over} 字节,约 {chars} 个汉字"),
+            format!("begins here; {over} bytes too many, about {chars} Chinese characters"),
+        ))
+        .help(Words::new(
+            "写短些,或改成图文",
+            "shorten it, or make it a news reply",
+        ));
+    sheet.remarks.push(diagnostic);
+}

@@ -1,0 +1,291 @@
+//! Reads typed values out of a parsed piece of a rule file, reporting what does not fit at its exact place.
+//! Owns: how a wrong value is described. Uses: diagnostic, source, toml. Never: knows what a key means.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
+use super::source::Source;
+
+/// A value with its place.
+pub(super) type Value<'i> = Spanned<DeValue<'i>>;
+
+/// A text with its place in the file.
+#[derive(Clone, Debug)]
+pub(super) struct Text<'t> {
+    pub(super) text: &'t str,
+    pub(super) span: Range<usize>,
+}
+
+/// One piece of a file, being read.
+pub(super) struct Sheet<'s> {
+    pub(super) source: &'s Source<'s>,
+    /// Where the piece begins in the file; spans of values count from there.
+    pub(super) start: usize,
+    pub(super) remarks: &'s mut Remarks,
+}
+
+/// A key that a table may have.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// Whether this version understands it.
+    pub(super) is_ready: bool,
+}
+
+/// Makes a list of keys: what this version has, then what the format has beyond it.
+macro_rules! keys {
+    ([$($ready:literal),* $(,)?], not_yet [$($later:literal),* $(,)?]) => {
+        &[
+            $($crate::rules::sheet::Key { name: $ready, is_ready: true },)*
+            $($crate::rules::sheet::Key { name: $later, is_ready: false },)*
+        ]
+    };
+}
+pub(super) use keys;
+
+impl<'s> Sheet<'s> {
+    /// A span of the piece as a span of the file.
+    pub(super) fn span(&self, span: Range<usize>) -> Range<usize> {
+        span.start + self.start..span.end + self.start
+    }
+
+    /// A span of the file as a place.
+    pub(super) fn place(&self, span: Range<usize>) -> Place {
+        self.source.place(span)
+    }
+
+    /// Reports a remark at a span of the file.
+    pub(super) fn report(&mut self, code: Code, span: Range<usize>, message: Words) {
+        let diagnostic = Diagnostic::new(code, self.place(span), message);
+        self.remarks.push(diagnostic);
+    }
+
+    /// Reports a remark with a remedy.
+    pub(super) fn report_with_help(
+        &mut self,
+        code: Code,
+        span: Range<usize>,
+        message: Words,
+        help: Words,
+    ) {
+        let diagnostic = Diagnostic::new(code, self.place(span), message).help(help);
+        self.remarks.push(diagnostic);
+    }
+
+    /// Whether the key is one that this version reads; reports it if not. `owner` names the table: `规则 "hours"`.
+    pub(super) fn knows(
+        &mut self,
+        key: &Spanned<toml::de::DeString<'_>>,
+        keys: &[Key],
+        owner: &Words,
+    ) -> bool {
+        let name: &str = key.get_ref();
+        let span = self.span(key.span());
+        match keys.iter().find(|known| known.name == name) {
+            Some(Key { is_ready: true, .. }) => return true,
+            Some(_) => self.report_with_help(
+                Code::NotYet,
+                span,
+                Words::new(
+                    format!("这个版本还没有 `{name}`({})", owner.zh.trim_end()),
+                    format!("this version does not have `{name}` yet ({})", owner.en),
+                ),
+                Words::new(
+                    "先删掉它,或等支持它的版本",
+                    "remove it, or wait for the version that has it",
+                ),
+            ),
+            None => {
+                let meant = did_you_mean(name, keys.iter().map(|key| key.name));
+                let place = self.place(span);
+                let message = Words::new(
+                    format!("{}里没有 `{name}` 这个字段", owner.zh),
+                    format!("unknown field `{name}` in {}", owner.en),
+                );
+                let mut diagnostic = Diagnostic::new(Code::UnknownField, place, message);
+                if let Some(meant) = meant {
+                    diagnostic = diagnostic.caret(Words::new(
+                        format!("是不是 `{meant}`?"),
+                        format!("did you mean `{meant}`?"),
+                    ));
+                } else {
+                    let known: Vec<&str> = keys
+                        .iter()
+                        .filter(|key| key.is_ready)
+                        .map(|key| key.name)
+                        .collect();
+                    let known = known.join("、");
+                    diagnostic = diagnostic.help(Words::new(
+                        format!("可以用:{known}"),
+                        format!("known here: {known}"),
+                    ));
+                }
+                self.remarks.push(diagnostic);
+            }
+        }
+        false
+    }
+
+    /// A text.
+    pub(super) fn string<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Option<Text<'t>> {
+        let span = self.span(value.span());
+        match value.get_ref() {
+            DeValue::String(text) => Some(Text { text, span }),
+            other => {
+                self.wrong_type(
+                    key,
+                    other,
+                    span,
+                    ("要写成带引号的文字", "must be text in quotes"),
+                );
+                None
+            }
+        }
+    }
+
+    /// A text, or a list of them.
+    pub(super) fn strings<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Vec<Text<'t>> {
+        match value.get_ref() {
+            DeValue::Array(items) => items
+                .iter()
+                .filter_map(|item| self.string(key, item))
+                .collect(),
+            DeValue::String(_) => self.string(key, value).into_iter().collect(),
+            other => {
+                let span = self.span(value.span());
+                let expected = (
+                    "要写成带引号的文字,或这样的一列",
+                    "must be text in quotes, or a list of such",
+                );
+                self.wrong_type(key, other, span, expected);
+                Vec::new()
+            }
+        }
+    }
+
+    /// A whole number in a range.
+    pub(super) fn integer(
+        &mut self,
+        key: &str,
+        value: &Value<'_>,
+        range: Range<i64>,
+    ) -> Option<i64> {
+        let span = self.span(value.span());
+        let DeValue::Integer(number) = value.get_ref() else {
+            self.wrong_type(
+                key,
+                value.get_ref(),
+                span,
+                (
+                    "要写成整数,不带引号",
+                    "must be a whole number, without quotes",
+                ),
+            );
+            return None;
+        };
+        let parsed = i64::from_str_radix(number.as_str(), number.radix()).ok();
+        if let Some(number) = parsed.filter(|number| range.contains(number)) {
+            return Some(number);
+        }
+        let (low, high) = (range.start, range.end - 1);
+        self.report(
+            Code::BadValue,
+            span,
+            Words::new(
+                format!("`{key}` 要在 {low} 到 {high} 之间"),
+                format!("`{key}` must be between {low} and {high}"),
+            ),
+        );
+        None
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, key: &str, value: &Value<'_>) -> Option<bool> {
+        if let DeValue::Boolean(value) = value.get_ref() {
+            return Some(*value);
+        }
+        let span = self.span(value.span());
+        self.wrong_type(
+            key,
+            value.get_ref(),
+            span,
+            ("要写成 true 或 false", "must be true or false"),
+        );
+        None
+    }
+
+    /// A table.
+    pub(super) fn table<'t, 'i>(
+        &mut self,
+        key: &str,
+        value: &'t Value<'i>,
+    ) -> Option<&'t DeTable<'i>> {
+        if let DeValue::Table(table) = value.get_ref() {
+            return Some(table);
+        }
+        let span = self.span(value.span());
+        self.wrong_type(
+            key,
+            value.get_ref(),
+            span,
+            ("要写成 { … }", "must be a table, { … }"),
+        );
+        None
+    }
+
+    /// Reports that a value has the wrong type.
+    pub(super) fn wrong_type(
+        &mut self,
+        key: &str,
+        value: &DeValue<'_>,
+        span: Range<usize>,
+        (zh, en): (&str, &str),
+    ) {
+        let (is_zh, is_en) = match value {
+            DeValue::String(_) => ("文字", "text"),
+            DeValue::Integer(_) | DeValue::Float(_) => ("数字", "a number"),
+            DeValue::Boolean(_) => ("true/false", "true/false"),
+            DeValue::Datetime(_) => ("日期", "a date"),
+            DeValue::Array(_) => ("列表", "a list"),
+            DeValue::Table(_) => ("表", "a table"),
+        };
+        self.report(
+            Code::WrongType,
+            span,
+            Words::new(
+                format!("`{key}` {zh},这里是{is_zh}"),
+                format!("`{key}` {en}, this is {is_en}"),
+            ),
+        );
+    }
+
+    /// The part of the file in which a part of a text stands; the whole text where escapes hide it.
+    pub(super) fn inside(&self, text: &Text<'_>, part: Range<usize>) -> Range<usize> {
+        let whole = text.span.clone();
+        let Some(written) = self.source.text.get(whole.clone()) else {
+            return whole;
+        };
+        for quote in ["\"\"\"", "'''", "\"", "'"] {
+            let Some(inner) = written
+                .strip_prefix(quote)
+                .and_then(|rest| rest.strip_suffix(quote))
+            else {
+                continue;
+            };
+            let newline = if quote.len() == 3 {
+                inner.len() - inner.trim_start_matches(['\r', '\n']).len()
+            } else {
+                0
+            };
+            let newline = newline.min(if inner.starts_with("\r\n") { 2 } else { 1 });
+            let start = whole.start + quote.len() + newline;
+            if inner.get(newline..) == Some(text.text) {
+                return start + part.start..start + part.end;
+            }
+            break;
+        }
+        whole
+    }
+}

@@ -1,0 +1,402 @@
+//! Serves conversations to the people who answer them: list, show, and what may be done with one.
+//! Owns: parameters and their limits. Uses: store, turn, model. Never: decides who wins a race (the conversation does).
+
+use actix_web::web::{Data, Json, Path, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::shapes::{
+    Close, ConversationShape, ConversationWithMessages, ConversationsShape, ListQuery,
+    MessageShape, NewReply, Note, ProblemShape, RepliedShape, ShowQuery,
+};
+use super::{cursor, json_body};
+use crate::model::{
+    AccountName, Act, Conversation, ConversationId, Direction, MessageId, OpenId, Refusal, Reply,
+    State,
+};
+use crate::server::access::{Agent, Caller, Viewer};
+use crate::server::error::{Code, Problem};
+use crate::server::{Site, body, clock};
+use crate::store::{self, ActError};
+use crate::wechat::text::clean;
+
+/// How many conversations a page has unless the caller says.
+const PAGE: usize = 50;
+/// The most a page has; more is clamped.
+const LARGEST_PAGE: usize = 200;
+/// How much history an answer carries.
+const HISTORY: usize = 200;
+/// The longest idempotency key.
+const KEY_LENGTH: usize = 128;
+
+/// Lists conversations, newest `updated_at` first.
+#[utoipa::path(
+    get, path = "/conversations", operation_id = "listConversations",
+    params(ListQuery),
+    responses(
+        (status = 200, body = ConversationsShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn list(
+    Viewer(caller): Viewer,
+    site: Data<Site>,
+    query: Query<ListQuery>,
+) -> Result<Json<ConversationsShape>, Problem> {
+    let query = store_query(query.into_inner(), &caller)?;
+    let page = site.store.conversations(&query).await?;
+    let now = clock::now();
+    let next = page
+        .conversations
+        .last()
+        .filter(|_| page.more)
+        .map(|last| cursor::write(last.updated_at, last.id));
+    let conversations = page
+        .conversations
+        .iter()
+        .map(|conversation| ConversationShape::new(conversation, now))
+        .collect();
+    Ok(Json(ConversationsShape {
+        conversations,
+        next,
+    }))
+}
+
+/// Shows a conversation with the newest part of its history.
+#[utoipa::path(
+    get, path = "/conversations/{id}", operation_id = "showConversation",
+    params(("id" = String, Path), ShowQuery),
+    responses(
+        (status = 200, body = ConversationWithMessages),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn show(
+    Viewer(caller): Viewer,
+    site: Data<Site>,
+    id: Path<String>,
+    query: Query<ShowQuery>,
+) -> Result<Json<ConversationWithMessages>, Problem> {
+    let before = query
+        .before
+        .as_deref()
+        .map(|text| message_id("before", text))
+        .transpose()?;
+    let conversation = reached(&site, &caller, &id).await?;
+    let messages = site
+        .store
+        .messages(conversation.id, before, HISTORY)
+        .await?;
+    Ok(Json(
+        ConversationShape::new(&conversation, clock::now()).with(messages),
+    ))
+}
+
+/// Takes a conversation. The loser of a race gets 409.
+#[utoipa::path(
+    post, path = "/conversations/{id}/claim", operation_id = "claimConversation",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn claim(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    mut payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    body::discard(&mut payload).await;
+    act(&site, &caller, &id, Act::Claim).await
+}
+
+/// Gives a conversation back to the queue.
+#[utoipa::path(
+    post, path = "/conversations/{id}/release", operation_id = "releaseConversation",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn release(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    mut payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    body::discard(&mut payload).await;
+    act(&site, &caller, &id, Act::Release).await
+}
+
+/// Ends the episode.
+#[utoipa::path(
+    post, path = "/conversations/{id}/close", operation_id = "closeConversation",
+    params(("id" = String, Path)), request_body = Close,
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn close(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    let Close { outcome } = json_body(&request, payload).await?;
+    act(&site, &caller, &id, Act::Close { outcome }).await
+}
+
+/// Writes a note to colleagues; nobody need own the conversation.
+#[utoipa::path(
+    post, path = "/conversations/{id}/notes", operation_id = "addNote",
+    params(("id" = String, Path)), request_body = Note,
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 422, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn note(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    let Note { text } = json_body(&request, payload).await?;
+    act(&site, &caller, &id, Act::Note { text }).await
+}
+
+/// Answers the follower. Claims an unclaimed conversation.
+#[utoipa::path(
+    post, path = "/conversations/{id}/replies", operation_id = "reply",
+    params(("id" = String, Path)), request_body = NewReply,
+    responses(
+        (status = 201, body = RepliedShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 422, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn reply(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let NewReply {
+        text,
+        idempotency_key: key,
+        last_seen,
+    } = json_body(&request, payload).await?;
+    if key
+        .as_ref()
+        .is_some_and(|key| key.is_empty() || key.len() > KEY_LENGTH)
+    {
+        return Err(Problem::new(
+            Code::BadRequest,
+            format!("`idempotency_key` has 1 to {KEY_LENGTH} bytes"),
+        ));
+    }
+    let last_seen = last_seen
+        .as_deref()
+        .map(|text| message_id("last_seen", text))
+        .transpose()?;
+    let conversation = reached(&site, &caller, &id).await?;
+    let can_push = site.turns.can_push(&conversation.account);
+    let act = Act::Reply {
+        reply: Reply::Text(clean(&text).into()),
+        key,
+        last_seen,
+        can_push,
+    };
+    let acted = acted(&site, &caller, conversation.id, act, last_seen).await?;
+    let message = acted
+        .message
+        .ok_or_else(|| Problem::new(Code::Internal, "the answer has no message"))?;
+    let message = written(&site, &acted.conversation, message).await?;
+    Ok(HttpResponse::Created().json(RepliedShape { message }))
+}
+
+/// Does something that answers with the conversation.
+async fn act(
+    site: &Site,
+    caller: &Caller,
+    id: &str,
+    act: Act,
+) -> Result<Json<ConversationShape>, Problem> {
+    let conversation = reached(site, caller, id).await?;
+    let acted = acted(site, caller, conversation.id, act, None).await?;
+    Ok(Json(ConversationShape::new(
+        &acted.conversation,
+        clock::now(),
+    )))
+}
+
+async fn acted(
+    site: &Site,
+    caller: &Caller,
+    id: ConversationId,
+    act: Act,
+    last_seen: Option<MessageId>,
+) -> Result<store::Acted, Problem> {
+    match site
+        .store
+        .act(id, act, &caller.name, clock::now(), clock::seed())
+        .await
+    {
+        Ok(acted) => Ok(acted),
+        Err(ActError::NotFound) => Err(no_conversation()),
+        Err(ActError::Refused(refusal, _)) => {
+            let problem = Problem::from(&refusal);
+            match (refusal, last_seen) {
+                (Refusal::Arrived, Some(seen)) => {
+                    Ok(Err(problem.with("arrived", &since(site, id, seen).await?))?)
+                }
+                _ => Err(problem),
+            }
+        }
+        Err(ActError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// The follower's messages after the one that was seen.
+async fn since(
+    site: &Site,
+    id: ConversationId,
+    seen: MessageId,
+) -> Result<Vec<MessageShape>, Problem> {
+    let messages = site.store.messages(id, None, HISTORY).await?;
+    let arrived = messages
+        .into_iter()
+        .filter(|message| message.id > seen && message.direction == Direction::In);
+    Ok(arrived.map(MessageShape::from).collect())
+}
+
+/// A message as it stands now.
+async fn written(
+    site: &Site,
+    conversation: &Conversation,
+    id: MessageId,
+) -> Result<MessageShape, Problem> {
+    if let Some(push) = conversation.pushes.iter().find(|push| push.id == id) {
+        return Ok(push.message().into());
+    }
+    let mut before = None;
+    loop {
+        // A key that comes again may name a message far back.
+        let messages = site
+            .store
+            .messages(conversation.id, before, HISTORY)
+            .await?;
+        before = messages.first().map(|oldest| oldest.id);
+        if let Some(found) = messages.into_iter().find(|message| message.id == id) {
+            return Ok(found.into());
+        }
+        if before.is_none() {
+            let gone = "the message is no longer there";
+            return Err(Problem::new(Code::NotFound, gone));
+        }
+    }
+}
+
+/// The conversation with this id, if the caller reaches its account.
+async fn reached(
+    site: &Site,
+    caller: &Caller,
+    id: &str,
+) -> Result<std::sync::Arc<Conversation>, Problem> {
+    let id = ConversationId::parse(id).ok_or_else(no_conversation)?;
+    let conversation = site.store.conversation(id).await?;
+    conversation
+        .filter(|conversation| caller.reaches(&conversation.account))
+        .ok_or_else(no_conversation)
+}
+
+fn no_conversation() -> Problem {
+    Problem::new(Code::NotFound, "there is no such conversation")
+}
+
+fn message_id(name: &str, text: &str) -> Result<MessageId, Problem> {
+    MessageId::parse(text)
+        .ok_or_else(|| Problem::new(Code::BadRequest, format!("`{name}` is no message id")))
+}
+
+fn store_query(query: ListQuery, caller: &Caller) -> Result<store::Query, Problem> {
+    let bad = |what: &str| Problem::new(Code::BadRequest, what.to_owned());
+    let accounts = match query.account.filter(|account| !account.is_empty()) {
+        None => caller.accounts.clone(),
+        Some(account) => {
+            let account = AccountName::parse(account).map_err(|error| bad(&error.to_string()))?;
+            if !caller.reaches(&account) {
+                return Err(Problem::new(
+                    Code::Forbidden,
+                    "the token does not reach this account",
+                ));
+            }
+            vec![account]
+        }
+    };
+    let states = query
+        .state
+        .as_deref()
+        .unwrap_or("")
+        .split(',')
+        .filter(|word| !word.is_empty());
+    let states: Result<Vec<State>, Problem> = states
+        .map(|word| {
+            State::named(word.trim()).ok_or_else(|| bad("`state` has a word that is no state"))
+        })
+        .collect();
+    let follower = query.follower.filter(|follower| !follower.is_empty());
+    let follower = follower
+        .map(OpenId::parse)
+        .transpose()
+        .map_err(|error| bad(&error.to_string()))?;
+    let after = query.cursor.filter(|cursor| !cursor.is_empty());
+    let after = after
+        .map(|text| cursor::read(&text).ok_or_else(|| bad("`cursor` is not one of ours")))
+        .transpose()?;
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
+    Ok(store::Query {
+        accounts,
+        states: states?,
+        follower,
+        after,
+        limit,
+    })
+}

@@ -1,0 +1,146 @@
+//! Serves version 1 of the JSON API.
+//! Owns: its routes and its document. Uses: store, turn, model. Never: cookies; WeChat's callback.
+
+mod conversations;
+mod cursor;
+mod shapes;
+mod tokens;
+
+use actix_web::dev::HttpServiceFactory;
+use actix_web::http::header::CONTENT_SECURITY_POLICY;
+use actix_web::middleware::DefaultHeaders;
+use actix_web::web::{self, Payload};
+use actix_web::{HttpRequest, HttpResponse, Resource};
+use serde::de::DeserializeOwned;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::server::Server;
+
+use super::body;
+use super::error::{Code, Problem};
+
+/// The most a JSON body may have.
+const BODY_LIMIT: usize = 64 << 10;
+
+/// The API's routes, mounted under `{prefix}/api/v1`.
+pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
+    let document = web::Bytes::from(document(prefix));
+    let published = move || {
+        let document = document.clone();
+        async move {
+            HttpResponse::Ok()
+                .content_type("application/json")
+                .body(document)
+        }
+    };
+    let unread = web::QueryConfig::default()
+        .error_handler(|error, _| Problem::new(Code::BadRequest, error.to_string()).into());
+    let lost = web::PathConfig::default().error_handler(|_error, _| Problem::not_found().into());
+    web::scope(&format!("{prefix}/api/v1"))
+        .app_data(unread)
+        .app_data(lost)
+        .service(resource("/openapi.json", "GET").route(web::get().to(published)))
+        .service(resource("/conversations", "GET").route(web::get().to(conversations::list)))
+        .service(resource("/conversations/{id}", "GET").route(web::get().to(conversations::show)))
+        .service(
+            resource("/conversations/{id}/claim", "POST")
+                .route(web::post().to(conversations::claim)),
+        )
+        .service(
+            resource("/conversations/{id}/release", "POST")
+                .route(web::post().to(conversations::release)),
+        )
+        .service(
+            resource("/conversations/{id}/close", "POST")
+                .route(web::post().to(conversations::close)),
+        )
+        .service(
+            resource("/conversations/{id}/notes", "POST")
+                .route(web::post().to(conversations::note)),
+        )
+        .service(
+            resource("/conversations/{id}/replies", "POST")
+                .route(web::post().to(conversations::reply)),
+        )
+        .service(
+            resource("/tokens", "GET, POST")
+                .route(web::get().to(tokens::list))
+                .route(web::post().to(tokens::add)),
+        )
+        .service(resource("/tokens/{name}", "DELETE").route(web::delete().to(tokens::revoke)))
+        .default_service(web::to(not_found))
+        .wrap(guarded())
+}
+
+/// Headers of everything that is not WeChat's: never cached, never taken for a page.
+pub(super) fn guarded() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add(("x-content-type-options", "nosniff"))
+        .add(("cache-control", "no-store"))
+        .add((
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ))
+}
+
+/// Says that nothing is here.
+pub(super) async fn not_found(mut payload: Payload) -> Result<HttpResponse, Problem> {
+    body::discard(&mut payload).await;
+    Err(Problem::not_found())
+}
+
+/// A path that says which methods it has, to whoever tries another.
+pub(super) fn resource(path: &str, allowed: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move |mut payload: Payload| async move {
+        body::discard(&mut payload).await;
+        Err::<HttpResponse, Problem>(Problem::method_not_allowed(allowed))
+    }))
+}
+
+/// Reads a bounded JSON body.
+async fn json_body<T: DeserializeOwned>(
+    request: &HttpRequest,
+    mut payload: Payload,
+) -> Result<T, Problem> {
+    let body = body::read(request, &mut payload, BODY_LIMIT).await?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(Code::BadRequest, format!("the body: {error}")))
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "wxreply",
+        description = "People behind the auto-replies of WeChat official accounts."
+    ),
+    paths(
+        conversations::list,
+        conversations::show,
+        conversations::claim,
+        conversations::release,
+        conversations::close,
+        conversations::note,
+        conversations::reply,
+        tokens::list,
+        tokens::add,
+        tokens::revoke,
+    )
+)]
+struct Document;
+
+/// The OpenAPI document, with the address under which the API is mounted.
+fn document(prefix: &str) -> String {
+    let mut document = Document::openapi();
+    document.servers = Some(vec![Server::new(format!("{prefix}/api/v1"))]);
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(
+        "token",
+        SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+    );
+    document.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(
+        "token",
+        [],
+    )]);
+    // Made of plain values: writing it as JSON cannot fail.
+    document.to_json().unwrap_or_default()
+}

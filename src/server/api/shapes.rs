@@ -1,0 +1,364 @@
+//! Describes the JSON that the API takes and gives.
+//! Owns: field names and types of version 1. Uses: model. Never: fields that only the store needs.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::model::Conversation;
+use crate::model::entry::{Outcome, Priority, Reason};
+use crate::model::message::PushError;
+use crate::model::{
+    AccountName, AgentName, ApiToken, By, ConversationId, Delivery, Direction, Message, MessageId,
+    OpenId, Role, RuleId, State, Time,
+};
+
+/// One conversation without its history.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Conversation)]
+pub(super) struct ConversationShape {
+    /// UUIDv7.
+    #[schema(value_type = String, format = "uuid")]
+    id: ConversationId,
+    #[schema(value_type = String)]
+    account: AccountName,
+    /// The follower's openid.
+    #[schema(value_type = String)]
+    follower: OpenId,
+    #[schema(inline, value_type = StateWord)]
+    state: State,
+    #[schema(inline, value_type = PriorityWord)]
+    priority: Priority,
+    /// Why a person is asked.
+    #[schema(required, inline, value_type = Option<ReasonWord>)]
+    reason: Option<Reason>,
+    /// Who has claimed it: `token:NAME` for an API token.
+    #[schema(required, value_type = Option<String>)]
+    owner: Option<AgentName>,
+    /// Until when something can still be pushed to the follower.
+    #[schema(required, value_type = Option<String>, format = "date-time")]
+    window_until: Option<Time>,
+    /// How many pushes WeChat still allows.
+    quota_left: u8,
+    #[schema(value_type = String, format = "date-time")]
+    opened_at: Time,
+    #[schema(value_type = String, format = "date-time")]
+    updated_at: Time,
+    /// Grows with every change.
+    version: u64,
+    /// Messages of the follower that nobody has looked after.
+    unread: u32,
+    /// How it ended, when it is closed.
+    #[schema(required, inline, value_type = Option<OutcomeWord>)]
+    outcome: Option<Outcome>,
+    /// The newest line of the history.
+    #[schema(required)]
+    last_message: Option<MessageShape>,
+}
+
+/// One conversation with the newest part of its history.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConversationWithMessages)]
+pub(super) struct ConversationWithMessages {
+    #[serde(flatten)]
+    conversation: ConversationShape,
+    /// At most 200, oldest first; `before` leads further back.
+    messages: Vec<MessageShape>,
+}
+
+/// One line of a conversation's history.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Message)]
+pub(super) struct MessageShape {
+    /// UUIDv7.
+    #[schema(value_type = String, format = "uuid")]
+    id: MessageId,
+    #[schema(value_type = String, format = "date-time")]
+    at: Time,
+    #[schema(inline, value_type = DirectionWord)]
+    direction: Direction,
+    #[schema(inline, value_type = ByWord)]
+    by: By,
+    /// Which person, when one spoke.
+    #[schema(required, value_type = Option<String>)]
+    agent: Option<AgentName>,
+    /// Which rule, when one spoke.
+    #[schema(required, value_type = Option<String>)]
+    rule: Option<RuleId>,
+    /// The revision of the rules then.
+    #[schema(required)]
+    revision: Option<u64>,
+    /// `text`, `image`, … `event` or `note`.
+    #[schema(value_type = String)]
+    kind: Cow<'static, str>,
+    #[schema(value_type = String)]
+    text: Arc<str>,
+    #[schema(inline, value_type = DeliveryWord)]
+    delivery: Delivery,
+    /// Why it did not arrive, or waits.
+    #[schema(required)]
+    error: Option<PushErrorShape>,
+}
+
+/// Why a push did not arrive.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PushError)]
+pub(super) struct PushErrorShape {
+    /// WeChat's `errcode`; 0 for trouble on the way.
+    code: i64,
+    #[schema(value_type = String)]
+    message: Arc<str>,
+}
+
+/// A page of conversations.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Conversations)]
+pub(super) struct ConversationsShape {
+    /// Newest `updated_at` first.
+    pub(super) conversations: Vec<ConversationShape>,
+    /// The cursor of the next page.
+    #[schema(required)]
+    pub(super) next: Option<String>,
+}
+
+/// The message that an answer became.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Replied)]
+pub(super) struct RepliedShape {
+    pub(super) message: MessageShape,
+}
+
+/// Which conversations to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Of this account.
+    pub(super) account: Option<String>,
+    /// In one of these states, comma-separated.
+    pub(super) state: Option<String>,
+    /// Of this follower.
+    pub(super) follower: Option<String>,
+    /// At most so many, 50 unless said; more than 200 is 200.
+    pub(super) limit: Option<usize>,
+    /// `next` of the page before.
+    pub(super) cursor: Option<String>,
+}
+
+/// Which part of the history to show.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ShowQuery {
+    /// Only messages older than this one.
+    pub(super) before: Option<String>,
+}
+
+/// How to end an episode.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Close {
+    #[schema(inline, value_type = OutcomeWord)]
+    pub(super) outcome: Outcome,
+}
+
+/// Something to write to colleagues.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Note {
+    pub(super) text: Box<str>,
+}
+
+/// Something to write to the follower.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewReply {
+    /// At most 2047 bytes of UTF-8.
+    #[schema(value_type = String)]
+    pub(super) text: Arc<str>,
+    /// The same key again gives the same message; at most 128 bytes.
+    pub(super) idempotency_key: Option<Box<str>>,
+    /// The newest message seen; if the follower wrote since, the answer is refused.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub(super) last_seen: Option<String>,
+}
+
+/// A token to make.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewToken {
+    /// Its name: a letter or digit, then letters, digits, `-`, `_`, `.`; 64 at most.
+    pub(super) name: String,
+    #[schema(inline, value_type = RoleWord)]
+    pub(super) role: Role,
+    /// The accounts it reaches; none means all.
+    #[serde(default)]
+    pub(super) accounts: Vec<String>,
+}
+
+/// A token as it is kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
+pub(super) struct TokenShape {
+    name: Box<str>,
+    #[schema(inline, value_type = RoleWord)]
+    role: Role,
+    /// None means all.
+    #[schema(value_type = Vec<String>)]
+    accounts: Vec<AccountName>,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Time,
+}
+
+/// A new token. Its text is shown this once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MadeToken)]
+pub(super) struct MadeTokenShape {
+    /// The text to send as bearer token.
+    pub(super) secret: String,
+    pub(super) token: TokenShape,
+}
+
+/// All tokens, by name.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Tokens)]
+pub(super) struct TokensShape {
+    pub(super) tokens: Vec<TokenShape>,
+}
+
+/// What went wrong (RFC 9457). The members after `code` come with some codes only.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemShape {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    /// One word for programs.
+    code: String,
+    /// Who owns the conversation.
+    #[schema(value_type = Option<String>, nullable = false)]
+    owner: Option<String>,
+    /// The follower's messages since the last one seen.
+    #[schema(nullable = false)]
+    arrived: Option<Vec<MessageShape>>,
+    /// How long the text is, in bytes of UTF-8.
+    #[schema(nullable = false)]
+    bytes: Option<usize>,
+    /// The most it may have.
+    #[schema(nullable = false)]
+    limit: Option<usize>,
+}
+
+impl ConversationShape {
+    /// The conversation as it stands now.
+    pub(super) fn new(conversation: &Conversation, now: Time) -> Self {
+        Self {
+            id: conversation.id,
+            account: conversation.account.clone(),
+            follower: conversation.follower.clone(),
+            state: conversation.state,
+            priority: conversation.priority,
+            reason: conversation.reason,
+            owner: conversation.owner.clone(),
+            window_until: conversation.window.until(now),
+            quota_left: conversation.window.left(now),
+            opened_at: conversation.opened_at,
+            updated_at: conversation.updated_at,
+            version: conversation.version,
+            unread: conversation.unread,
+            outcome: conversation.outcome,
+            last_message: conversation.last_message.clone().map(MessageShape::from),
+        }
+    }
+
+    /// The same with its history.
+    pub(super) fn with(self, messages: Vec<Message>) -> ConversationWithMessages {
+        ConversationWithMessages {
+            conversation: self,
+            messages: messages.into_iter().map(MessageShape::from).collect(),
+        }
+    }
+}
+
+impl From<Message> for MessageShape {
+    fn from(message: Message) -> Self {
+        let Message {
+            id,
+            at,
+            direction,
+            by,
+            agent,
+            rule,
+            revision,
+            kind,
+            text,
+            delivery,
+            error,
+        } = message;
+        let error = error.map(|PushError { code, message }| PushErrorShape { code, message });
+        Self {
+            id,
+            at,
+            direction,
+            by,
+            agent,
+            rule,
+            revision,
+            kind,
+            text,
+            delivery,
+            error,
+        }
+    }
+}
+
+impl From<ApiToken> for TokenShape {
+    fn from(token: ApiToken) -> Self {
+        let ApiToken {
+            name,
+            role,
+            accounts,
+            created_at,
+            ..
+        } = token;
+        Self {
+            name,
+            role,
+            accounts,
+            created_at,
+        }
+    }
+}
+
+/// Lists the words of a model's enumeration for the schema. The test fails to compile when the model has another variant,
+/// and fails when serde writes another word.
+macro_rules! words {
+    ($($name:ident: $model:ident = $($word:ident $text:literal)+;)+) => {
+        $(
+            #[derive(ToSchema)]
+            #[expect(dead_code, reason = "stands in the schema for a type of the model, which knows no schemas")]
+            enum $name { $(#[schema(rename = $text)] $word,)+ }
+        )+
+
+        #[cfg(test)]
+        mod tests {
+            use super::*;
+
+            #[test]
+            fn the_schema_knows_the_words_that_the_model_writes() {
+                $(
+                    let word = |value: $model| match value { $($model::$word => $text,)+ };
+                    $(assert_eq!(serde_json::to_value($model::$word).unwrap(), word($model::$word));)+
+                )+
+            }
+        }
+    };
+}
+
+words! {
+    StateWord: State = Bot "bot" Waiting "waiting" Assigned "assigned" Follower "follower" Held "held" External "external" Snoozed "snoozed" Closed "closed";
+    PriorityWord: Priority = Urgent "urgent" High "high" Normal "normal" Low "low";
+    ReasonWord: Reason = Unmatched "unmatched" Repeated "repeated";
+    OutcomeWord: Outcome = Solved "solved" SolvedLate "solved-late" Missed "missed" NoAnswerNeeded "no-answer-needed" Spam "spam" Moved "moved";
+    DirectionWord: Direction = In "in" Out "out" Internal "internal";
+    ByWord: By = Follower "follower" Rule "rule" Ack "ack" Agent "agent" System "system";
+    DeliveryWord: Delivery = Received "received" Passive "passive" Queued "queued" Sending "sending" Sent "sent" Held "held" Failed "failed" Unknown "unknown";
+    RoleWord: Role = Viewer "viewer" Agent "agent" Operator "operator" Admin "admin";
+}

@@ -1,0 +1,41 @@
+//! Reads the wall clock and the machine's randomness for the whole server.
+//! Owns: the only two impurities that have no port of their own. Uses: jiff, getrandom. Never: decides anything.
+
+use crate::model::{Time, TurnKey};
+
+/// The time now.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the edge at which time enters the server"
+)]
+pub fn now() -> Time {
+    jiff::Timestamp::now().into()
+}
+
+/// Bytes that nobody can guess.
+///
+/// # Panics
+/// When the operating system has no randomness: nothing secret could be made then.
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    fill(&mut bytes);
+    bytes
+}
+
+/// Fills the bytes with what nobody can guess.
+///
+/// # Panics
+/// As [`random`].
+pub(super) fn fill(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives random bytes");
+}
+
+/// A seed for the ids of what a person does.
+pub(super) fn seed() -> TurnKey {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(32);
+    for byte in random::<16>() {
+        let _ = write!(text, "{byte:02x}");
+    }
+    TurnKey::of_text(&text)
+}

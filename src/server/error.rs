@@ -1,0 +1,205 @@
+//! Says what went wrong with a call of the API, as RFC 9457 problem details.
+//! Owns: the one table of codes, statuses and titles. Uses: store and model errors. Never: an unknown cause's detail in an answer.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::model::Refusal;
+use crate::model::reply::TEXT_LIMIT;
+use crate::server::body::Unread;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident = $status:literal $word:literal $title:literal;)+) => {
+        /// What went wrong, in one word for programs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Code { $($(#[$doc])* $code,)+ }
+
+        impl Code {
+            /// Every code with its status, its word and its title.
+            pub(super) const ALL: &'static [(Self, u16, &'static str, &'static str)] =
+                &[$((Self::$code, $status, $word, $title)),+];
+        }
+    };
+}
+
+codes! {
+    /// A parameter or body cannot be understood.
+    BadRequest = 400 "bad-request" "请求看不懂";
+    /// No token, or not one of ours.
+    Unauthorized = 401 "unauthorized" "需要有效的令牌";
+    /// The token may not do this.
+    Forbidden = 403 "forbidden" "这个令牌没有权限";
+    /// There is no such thing, or the token does not reach it.
+    NotFound = 404 "not-found" "没有这个东西";
+    /// The path is right, the method is not.
+    MethodNotAllowed = 405 "method-not-allowed" "不支持这种请求方法";
+    /// Somebody else owns the conversation.
+    Owned = 409 "owned" "会话已被别人接入";
+    /// Nobody owns the conversation.
+    Unowned = 409 "unowned" "会话还没有人接入";
+    /// The follower wrote since the last message seen.
+    Arrived = 409 "arrived" "粉丝又发来了新消息";
+    /// The name is in use.
+    Taken = 409 "taken" "名字已被使用";
+    /// The body is longer than the limit.
+    TooLarge = 413 "too-large" "请求太大";
+    /// The text is longer than WeChat takes.
+    TooLong = 422 "too-long" "文字超过微信的长度限制";
+    /// There is nothing to send.
+    Empty = 422 "empty" "没有内容";
+    /// The server is at fault.
+    Internal = 500 "internal" "服务器出错了";
+    /// The store refuses for now.
+    Unavailable = 503 "unavailable" "存储暂时不可用";
+}
+
+/// A problem on its way to the caller.
+#[derive(Debug)]
+pub(super) struct Problem {
+    code: Code,
+    detail: String,
+    extras: Map<String, Value>,
+    allowed: Option<&'static str>,
+}
+
+impl Problem {
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            extras: Map::new(),
+            allowed: None,
+        }
+    }
+
+    /// Adds a member beside the standard ones.
+    pub(super) fn with(mut self, name: &str, value: &impl Serialize) -> Self {
+        self.extras.insert(
+            name.to_owned(),
+            serde_json::to_value(value).unwrap_or(Value::Null),
+        );
+        self
+    }
+
+    /// The path has other methods: these.
+    pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
+        let detail = format!("the methods here are {allowed}");
+        Self {
+            allowed: Some(allowed),
+            ..Self::new(Code::MethodNotAllowed, detail)
+        }
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::new(Code::NotFound, "nothing is here")
+    }
+
+    fn row(&self) -> (StatusCode, &'static str, &'static str) {
+        let (status, word, title) = Code::ALL
+            .iter()
+            .find(|(code, ..)| *code == self.code)
+            .map_or((500, "internal", ""), |(_, status, word, title)| {
+                (*status, *word, *title)
+            });
+        (
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            word,
+            title,
+        )
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.row().1, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.row().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (status, word, title) = self.row();
+        let mut body = self.extras.clone();
+        body.insert(
+            "type".to_owned(),
+            json!(format!("urn:wxreply:problem:{word}")),
+        );
+        body.insert("title".to_owned(), json!(title));
+        body.insert("status".to_owned(), json!(status.as_u16()));
+        body.insert("detail".to_owned(), json!(self.detail));
+        body.insert("code".to_owned(), json!(word));
+        let mut response = HttpResponse::build(status);
+        response.content_type("application/problem+json");
+        match self.code {
+            Code::Unauthorized => {
+                response.insert_header((
+                    WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"wxreply\""),
+                ));
+            }
+            Code::MethodNotAllowed => {
+                if let Some(allowed) = self.allowed {
+                    response.insert_header((ALLOW, HeaderValue::from_static(allowed)));
+                }
+            }
+            _ => {}
+        }
+        response.body(Value::Object(body).to_string())
+    }
+}
+
+impl From<crate::store::Error> for Problem {
+    fn from(error: crate::store::Error) -> Self {
+        tracing::error!(%error, "the store refused");
+        Self::new(Code::Unavailable, "the store cannot do this now")
+    }
+}
+
+impl From<&Refusal> for Problem {
+    fn from(refusal: &Refusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::OwnedBy(owner) => Self::new(Code::Owned, detail).with("owner", owner),
+            Refusal::Unowned => Self::new(Code::Unowned, detail),
+            Refusal::Arrived => Self::new(Code::Arrived, detail),
+            Refusal::TooLong { bytes } => Self::new(Code::TooLong, detail)
+                .with("bytes", bytes)
+                .with("limit", &TEXT_LIMIT),
+            Refusal::Empty => Self::new(Code::Empty, detail),
+        }
+    }
+}
+
+impl From<Unread> for Problem {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::new(Code::TooLarge, "the body is too large"),
+            Unread::Broken => Self::new(Code::BadRequest, "the body broke off"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_their_statuses_are_errors() {
+        let mut words: Vec<_> = Code::ALL
+            .iter()
+            .map(|(_, status, word, _)| {
+                assert!((400..600).contains(status), "{word}");
+                *word
+            })
+            .collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Code::ALL.len());
+    }
+}

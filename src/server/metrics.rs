@@ -1,0 +1,380 @@
+//! Counts what happens, under the names that operators' dashboards know.
+//! Owns: metric names, labels and their bounds. Uses: prometheus, model. Never: a label with a follower, a text or an address.
+
+use std::time::Duration;
+
+use ahash::AHashMap;
+use parking_lot::RwLock;
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::decide::Outcome;
+use crate::model::entry::{Move, Priority, Reason, Settled};
+use crate::model::{AccountName, By, Content, EventKind, Reply, RuleId, State};
+use crate::store::Taken;
+use crate::turn::{Answered, Course};
+
+/// How many rules have a label of their own; hits of further ones count as `other`.
+const RULES: usize = 500;
+/// Upper bounds of the passive reply's histogram, seconds.
+const SECONDS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 4.5, 5.0];
+/// WeChat's error codes that have a label of their own.
+const CODES: [i64; 5] = [45015, 45047, 48001, 40001, 40164];
+
+/// Every metric of the process.
+pub(super) struct Metrics {
+    registry: Registry,
+    inbound: IntCounterVec,
+    duplicates: IntCounterVec,
+    refused: IntCounterVec,
+    replies: IntCounterVec,
+    seconds: HistogramVec,
+    hits: IntCounterVec,
+    unmatched: IntCounterVec,
+    escalations: IntCounterVec,
+    conversations: IntGaugeVec,
+    api: IntCounterVec,
+    rules_loaded: IntGauge,
+    rules_broken: IntGauge,
+}
+
+/// The counters of one account's callback, found once.
+pub(super) struct AccountMetrics {
+    account: AccountName,
+    texts: IntCounter,
+    inbound: IntCounterVec,
+    duplicates: IntCounter,
+    refused: IntCounterVec,
+    by_rule: IntCounter,
+    replies: IntCounterVec,
+    seconds: Histogram,
+    rules: RwLock<AHashMap<RuleId, IntCounter>>,
+    hits: IntCounterVec,
+    other_hits: IntCounter,
+    acks: IntCounter,
+    unmatched: IntCounter,
+    escalations: IntCounterVec,
+    /// Of the usual reason and priority.
+    escalated: IntCounter,
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    ///
+    /// # Errors
+    /// When two metrics had the same name.
+    pub(super) fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counters =
+            |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
+                let counters =
+                    IntCounterVec::new(Opts::new(format!("wxreply_{name}"), help), labels)?;
+                registry.register(Box::new(counters.clone()))?;
+                Ok(counters)
+            };
+        let gauges =
+            |name: &str, help: &str, labels: &[&str]| -> Result<IntGaugeVec, prometheus::Error> {
+                let gauges = IntGaugeVec::new(Opts::new(format!("wxreply_{name}"), help), labels)?;
+                registry.register(Box::new(gauges.clone()))?;
+                Ok(gauges)
+            };
+        let seconds = HistogramVec::new(
+            HistogramOpts::new(
+                "wxreply_passive_reply_seconds",
+                "From the request's head to the answer's body.",
+            )
+            .buckets(SECONDS.to_vec()),
+            &["account"],
+        )?;
+        registry.register(Box::new(seconds.clone()))?;
+        gauges("build_info", "The version that runs.", &["version"])?
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        let unlabelled = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
+            let gauge = IntGauge::new(format!("wxreply_{name}"), help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        Ok(Self {
+            inbound: counters(
+                "inbound_total",
+                "Verified messages and events, repeats included.",
+                &["account", "kind"],
+            )?,
+            duplicates: counters(
+                "duplicate_deliveries_total",
+                "Repeats by WeChat.",
+                &["account"],
+            )?,
+            refused: counters(
+                "signature_failures_total",
+                "Refused callbacks, by the step that failed.",
+                &["account", "step"],
+            )?,
+            replies: counters(
+                "replies_total",
+                "Answers, by the way they took.",
+                &["account", "route", "by", "result"],
+            )?,
+            hits: counters(
+                "rule_hits_total",
+                "Messages that a rule answered.",
+                &["account", "rule"],
+            )?,
+            unmatched: counters(
+                "unmatched_total",
+                "Messages that no rule covers.",
+                &["account"],
+            )?,
+            escalations: counters(
+                "escalations_total",
+                "Messages that went to a person.",
+                &["account", "reason", "priority"],
+            )?,
+            conversations: gauges(
+                "conversations",
+                "Conversations in each state.",
+                &["account", "state"],
+            )?,
+            api: counters(
+                "wechat_api_total",
+                "Calls of WeChat's API, by its answer.",
+                &["account", "api", "code"],
+            )?,
+            rules_loaded: unlabelled("rules_loaded", "Rules in the set that runs.")?,
+            rules_broken: unlabelled(
+                "rules_broken_files",
+                "Rule files with errors in the directory.",
+            )?,
+            seconds,
+            registry,
+        })
+    }
+
+    /// The counters of one account.
+    pub(super) fn account(&self, account: &AccountName) -> AccountMetrics {
+        let name = account.as_str();
+        AccountMetrics {
+            account: account.clone(),
+            texts: self.inbound.with_label_values(&[name, "text"]),
+            inbound: self.inbound.clone(),
+            duplicates: self.duplicates.with_label_values(&[name]),
+            refused: self.refused.clone(),
+            by_rule: self
+                .replies
+                .with_label_values(&[name, "passive", "rule", "ok"]),
+            replies: self.replies.clone(),
+            seconds: self.seconds.with_label_values(&[name]),
+            rules: RwLock::default(),
+            hits: self.hits.clone(),
+            other_hits: self.hits.with_label_values(&[name, "other"]),
+            acks: self
+                .replies
+                .with_label_values(&[name, "passive", "ack", "ok"]),
+            unmatched: self.unmatched.with_label_values(&[name]),
+            escalations: self.escalations.clone(),
+            escalated: self.escalations.with_label_values(&[
+                name,
+                Reason::Unmatched.word(),
+                priority_word(Priority::Normal),
+            ]),
+        }
+    }
+
+    /// Notes an attempt to push.
+    pub(super) fn pushed(&self, taken: &Taken, result: &Settled) {
+        let account = taken.account.as_str();
+        let (code, word) = match result {
+            Settled::Sent => ("ok".to_owned(), "sent"),
+            Settled::Again { error, .. } => (code(error.code), "again"),
+            Settled::Held { error } => (code(error.code), "held"),
+            Settled::Failed { error } => (code(error.code), "failed"),
+            Settled::Unknown { error } => (code(error.code), "unknown"),
+        };
+        let labels = [account, "custom_send", &code];
+        self.api.with_label_values(&labels).inc();
+        if !matches!(result, Settled::Again { .. }) {
+            let by = if taken.push.by == By::Agent {
+                "agent"
+            } else {
+                "rule"
+            };
+            let labels = [account, "push", by, word];
+            self.replies.with_label_values(&labels).inc();
+        }
+    }
+
+    /// Notes the rules that run, and how many files of the directory are broken.
+    pub(super) fn rules(&self, loaded: usize, broken_files: usize) {
+        self.rules_loaded
+            .set(i64::try_from(loaded).unwrap_or(i64::MAX));
+        self.rules_broken
+            .set(i64::try_from(broken_files).unwrap_or(i64::MAX));
+    }
+
+    /// Everything in Prometheus' text form, with the conversations as they are now.
+    pub(super) fn text(&self, conversations: Vec<(AccountName, State, usize)>) -> Vec<u8> {
+        self.conversations.reset();
+        for (account, state, count) in conversations {
+            let gauge = self
+                .conversations
+                .with_label_values(&[account.as_str(), state.word()]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "the metrics cannot be written");
+        }
+        text
+    }
+}
+
+impl AccountMetrics {
+    /// Notes a verified message.
+    pub(super) fn received(&self, content: &Content) {
+        match content {
+            Content::Text { .. } => self.texts.inc(),
+            Content::Event(event) => self.of_kind(event_label(event.kind)),
+            other => self.of_kind(other.kind()),
+        }
+    }
+
+    fn of_kind(&self, kind: &str) {
+        self.inbound
+            .with_label_values(&[self.account.as_str(), kind])
+            .inc();
+    }
+
+    /// Notes a refused callback.
+    pub(super) fn refused(&self, step: &str) {
+        self.refused
+            .with_label_values(&[self.account.as_str(), step])
+            .inc();
+    }
+
+    /// Notes an answer and the time it took.
+    pub(super) fn answered(&self, answered: &Answered, took: Duration) {
+        self.seconds.observe(took.as_secs_f64());
+        let outcome = match answered.course {
+            Course::Decided(outcome) => outcome,
+            Course::Repeated => return self.duplicates.inc(),
+            Course::Late => return self.route("passive", "rule", "late"),
+            Course::Unkept => return self.route("passive", "system", "unkept"),
+        };
+        if let Some(own) = &answered.own {
+            if let Some(rule) = &own.rule {
+                self.hit(rule);
+            }
+            match own.by {
+                By::Rule if matches!(own.reply, Reply::Transfer { .. }) => {
+                    self.route("desk", "rule", "ok")
+                }
+                By::Rule => self.by_rule.inc(),
+                By::Ack => self.acks.inc(),
+                By::System => self.route("passive", "system", "ok"),
+                By::Agent | By::Follower => {}
+            }
+        }
+        if outcome == Outcome::Held {
+            self.route("held", "agent", "ok");
+        }
+        if let Some(Move::Escalate { reason, priority }) = answered.moved {
+            if reason == Reason::Unmatched {
+                self.unmatched.inc();
+                if priority == Priority::Normal {
+                    return self.escalated.inc();
+                }
+            }
+            self.escalations
+                .with_label_values(&[
+                    self.account.as_str(),
+                    reason.word(),
+                    priority_word(priority),
+                ])
+                .inc();
+        }
+    }
+
+    fn route(&self, route: &str, by: &str, result: &str) {
+        self.replies
+            .with_label_values(&[self.account.as_str(), route, by, result])
+            .inc();
+    }
+
+    fn hit(&self, rule: &RuleId) {
+        let rules = self.rules.read();
+        match rules.get(rule) {
+            Some(counter) => return counter.inc(),
+            None if rules.len() >= RULES => return self.other_hits.inc(),
+            None => drop(rules),
+        }
+        let mut rules = self.rules.write();
+        if rules.len() >= RULES {
+            return self.other_hits.inc();
+        }
+        let counter = || {
+            self.hits
+                .with_label_values(&[self.account.as_str(), rule.as_str()])
+        };
+        rules.entry(rule.clone()).or_insert_with(counter).inc();
+    }
+}
+
+fn code(code: i64) -> String {
+    match code {
+        0 => "net".to_owned(),
+        known if CODES.contains(&known) => known.to_string(),
+        _ => "other".to_owned(),
+    }
+}
+
+fn priority_word(priority: Priority) -> &'static str {
+    match priority {
+        Priority::Urgent => "urgent",
+        Priority::High => "high",
+        Priority::Normal => "normal",
+        Priority::Low => "low",
+    }
+}
+
+/// The label of an event; the rarer ones share one, so that labels stay few.
+fn event_label(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Subscribe => "event_subscribe",
+        EventKind::Unsubscribe => "event_unsubscribe",
+        EventKind::Scan => "event_scan",
+        EventKind::Location => "event_location",
+        EventKind::Click => "event_click",
+        EventKind::View => "event_view",
+        _ => "event_other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_rules_have_a_label() {
+        let metrics = Metrics::new().unwrap();
+        let account = metrics.account(&AccountName::parse("shop").unwrap());
+        for n in 0..RULES + 3 {
+            account.hit(&RuleId::parse(format!("r{n}")).unwrap());
+        }
+        account.hit(&RuleId::parse("r0").unwrap());
+        let text = String::from_utf8(metrics.text(Vec::new())).unwrap();
+        assert_eq!(text.matches("wxreply_rule_hits_total{").count(), RULES + 1);
+        assert!(
+            text.contains(r#"wxreply_rule_hits_total{account="shop",rule="r0"} 2"#),
+            "{text}"
+        );
+        assert!(text.contains(r#"wxreply_rule_hits_total{account="shop",rule="other"} 3"#));
+    }
+
+    #[test]
+    fn codes_outside_the_list_share_a_label() {
+        assert_eq!([0, 45015, 99999].map(code), ["net", "45015", "other"]);
+    }
+}

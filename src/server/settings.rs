@@ -1,0 +1,143 @@
+//! Names what the server must be told before it starts.
+//! Owns: the server's settings and the public address. Uses: wechat, model. Never: TOML, the environment.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+use crate::model::desk::DeskSettings;
+use crate::wechat::Account;
+use crate::wechat::client::ClientSettings;
+
+/// What the server must be told; each field is a key of `wxreply.toml`.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where to listen; port 0 takes any free port.
+    pub listen: SocketAddr,
+    /// The directory of the store.
+    pub data: PathBuf,
+    /// The directory of the rule files.
+    pub rules: PathBuf,
+    /// The address seen from outside.
+    pub public_url: PublicUrl,
+    /// The zone of times in rules.
+    pub timezone: jiff::tz::TimeZone,
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Timestamps further off are refused; zero turns it off.
+    pub max_skew: Duration,
+    /// The latest answer to WeChat.
+    pub deadline: Duration,
+    /// What the rules' own settings start from.
+    pub desk: DeskSettings,
+    /// The accounts; at least one.
+    pub accounts: Vec<AccountSettings>,
+    /// A token with all rights.
+    pub api_token: Option<SecretString>,
+}
+
+/// One account.
+#[derive(Debug)]
+pub struct AccountSettings {
+    /// What its callback needs.
+    pub account: Arc<Account>,
+    /// What pushing needs; without it nothing is pushed.
+    pub client: Option<ClientSettings>,
+}
+
+/// An `http` or `https` address: scheme, host, optional port, optional path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublicUrl {
+    origin: String,
+    prefix: String,
+}
+
+impl PublicUrl {
+    /// Reads an address; `None` when it is not one, or carries a user, a query or a fragment.
+    pub fn parse(text: &str) -> Option<Self> {
+        let uri: actix_web::http::Uri = text.parse().ok()?;
+        let scheme = uri
+            .scheme_str()
+            .filter(|scheme| matches!(*scheme, "http" | "https"))?;
+        let authority = uri.authority()?;
+        let prefix = uri.path().trim_end_matches('/');
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
+        let is_clean =
+            uri.query().is_none() && !text.contains('#') && !authority.as_str().contains('@');
+        let is_path =
+            prefix.chars().all(is_plain) && !prefix.contains("//") && !prefix.contains("/.");
+        (is_clean && is_path && !authority.host().is_empty()).then(|| Self {
+            origin: format!("{scheme}://{authority}"),
+            prefix: prefix.to_owned(),
+        })
+    }
+
+    /// The path under which every route is mounted: empty, or `/…` without a slash at its end.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether the way there is encrypted.
+    pub fn is_https(&self) -> bool {
+        self.origin.starts_with("https://")
+    }
+
+    /// Whether it leads to this machine.
+    pub fn is_loopback(&self) -> bool {
+        let Some(uri) = self.origin.parse::<actix_web::http::Uri>().ok() else {
+            return false;
+        };
+        let host = uri.host().unwrap_or("").trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_address_may_carry_a_prefix_and_nothing_else() {
+        let prefix = |text: &str| PublicUrl::parse(text).map(|url| url.prefix().to_owned());
+        assert_eq!(prefix("https://wx.example.com"), Some(String::new()));
+        assert_eq!(prefix("https://wx.example.com/"), Some(String::new()));
+        assert_eq!(
+            prefix("https://wx.example.com:8443/bot/"),
+            Some("/bot".to_owned())
+        );
+        for bad in [
+            "wx.example.com",
+            "ftp://x",
+            "https://",
+            "https://u:p@x",
+            "https://x/?a=1",
+            "https://x/#a",
+            "https://x/a//b",
+            "https://x/../b",
+            "https://x/{a}",
+            "https://x/中",
+        ] {
+            assert_eq!(prefix(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_told_from_the_host() {
+        for (text, expected) in [
+            ("http://127.0.0.1:9/x", true),
+            ("http://[::1]:9", true),
+            ("http://localhost", true),
+            ("http://10.0.0.1", false),
+        ] {
+            assert_eq!(
+                PublicUrl::parse(text).unwrap().is_loopback(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+}

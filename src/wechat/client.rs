@@ -1,0 +1,365 @@
+//! Calls WeChat's API for one account: sends what is pushed to followers.
+//! Owns: the JSON of a push, what an answer or its absence means, the retry with a new token. Uses: model, ureq.
+//! Never: retries anything else, follows a redirect, reads a proxy from the environment, puts a secret or an address into an error.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::text::{clean, fit};
+use super::token::{Issued, TokenCache};
+use crate::model::reply::{ARTICLES_FOR_MESSAGE, TEXT_LIMIT};
+use crate::model::{OpenId, Reply};
+
+/// WeChat answers in well under a second; a connection that takes longer than this will not come.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The longest answer that is read, in bytes.
+const ANSWER_LIMIT: u64 = 64 * 1024;
+/// How much of WeChat's own words is kept, in characters.
+const MESSAGE_LIMIT: usize = 300;
+/// "System busy".
+const BUSY: i64 = -1;
+/// This account may not push at all.
+const NOT_AUTHORISED: i64 = 48001;
+/// What WeChat says to a kind of message that it does not know, and to one without articles or words.
+const BAD_KIND: i64 = 40008;
+const NO_ARTICLES: i64 = 44003;
+const NO_WORDS: i64 = 44004;
+
+/// Where and as whom an account calls.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// `https://api.weixin.qq.com`, or a stand-in.
+    pub api_base: String,
+    /// The account's AppID.
+    pub app_id: String,
+    /// The account's AppSecret.
+    pub secret: SecretString,
+}
+
+/// Why a push did not arrive, or may not have. No message holds a secret or an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// Nothing was sent: it may be tried again.
+    #[error("WeChat cannot be reached: {0}")]
+    NotConnected(String),
+    /// It may have arrived: it must not be tried again by itself.
+    #[error("WeChat gave no clear answer: {0}")]
+    Unclear(String),
+    /// WeChat said no, or would have.
+    #[error("WeChat refused with {code}: {message}")]
+    Refused {
+        /// `errcode`.
+        code: i64,
+        /// `errmsg`, with the `rid` that WeChat's support asks for.
+        message: String,
+    },
+}
+
+/// One account's client. Cheap to clone; clones share the token.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Calls>);
+
+impl Client {
+    /// A client that has not called yet.
+    pub fn new(settings: ClientSettings) -> Self {
+        Self::with_timeouts(settings, CONNECT_WITHIN, ANSWER_WITHIN)
+    }
+
+    fn with_timeouts(settings: ClientSettings, connect: Duration, answer: Duration) -> Self {
+        let agent = ureq::Agent::config_builder()
+            .timeout_connect(Some(connect))
+            .timeout_resolve(Some(connect))
+            .timeout_global(Some(answer))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            // A connection that WeChat closed while it was idle fails in a way that does not tell whether a push arrived.
+            .max_idle_connections(0)
+            .user_agent(concat!("wxreply/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        Self(Arc::new(Calls {
+            agent,
+            settings,
+            tokens: TokenCache::default(),
+            can_push: AtomicBool::new(true),
+        }))
+    }
+
+    /// Sends one message to a follower. Tried once; with a token that WeChat no longer takes once more. Runs to its end
+    /// also when the returned future is dropped.
+    ///
+    /// # Errors
+    /// [`SendError`]; after 48001 every further call is refused without asking WeChat.
+    pub async fn send(&self, to: &OpenId, reply: &Reply) -> Result<(), SendError> {
+        let body = message(to, reply)?.to_string();
+        let calls = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || calls.push(&body))
+            .await
+            .unwrap_or_else(|_| Err(SendError::Unclear("the call broke off".to_owned())))
+    }
+
+    /// Whether the account may push, as far as is known: false once WeChat has said 48001.
+    pub fn can_push(&self) -> bool {
+        self.0.can_push.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug)]
+struct Calls {
+    agent: ureq::Agent,
+    settings: ClientSettings,
+    tokens: TokenCache<SendError>,
+    can_push: AtomicBool,
+}
+
+/// What WeChat answers to either call. `errcode` may be absent when all is well.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    errcode: i64,
+    #[serde(default)]
+    errmsg: String,
+    rid: Option<String>,
+    access_token: Option<String>,
+    #[serde(default)]
+    expires_in: u64,
+}
+
+impl Calls {
+    fn push(&self, body: &str) -> Result<(), SendError> {
+        if !self.can_push.load(Ordering::Relaxed) {
+            return Err(refused(NOT_AUTHORISED, "this account may not push"));
+        }
+        let token = self.token()?;
+        let mut sent = self.push_with(&token, body);
+        if matches!(
+            sent,
+            Err(SendError::Refused {
+                code: 40001 | 40014 | 42001,
+                ..
+            })
+        ) {
+            self.tokens.forget(&token);
+            sent = self.push_with(&self.token()?, body);
+        }
+        if matches!(
+            sent,
+            Err(SendError::Refused {
+                code: NOT_AUTHORISED,
+                ..
+            })
+        ) {
+            self.can_push.store(false, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    fn push_with(&self, token: &SecretString, body: &str) -> Result<(), SendError> {
+        self.call("/cgi-bin/message/custom/send", Some(token), body)
+            .map(drop)
+    }
+
+    fn token(&self) -> Result<SecretString, SendError> {
+        self.tokens.fresh(Instant::now(), || self.fetch_token())
+    }
+
+    /// Asks for the stable token in normal mode: the present one comes back, none is made invalid.
+    fn fetch_token(&self) -> Result<Issued, SendError> {
+        let body = json!({
+            "grant_type": "client_credential",
+            "appid": self.settings.app_id,
+            "secret": self.settings.secret.expose_secret(),
+            "force_refresh": false,
+        });
+        let answer = self
+            .call("/cgi-bin/stable_token", None, &body.to_string())
+            .map_err(|error| match error {
+                // A token may be asked for as often as one likes.
+                SendError::Unclear(why) => SendError::NotConnected(why),
+                SendError::Refused {
+                    code: BUSY,
+                    message,
+                } => SendError::NotConnected(message),
+                other => other,
+            })?;
+        match answer.access_token {
+            Some(token) if !token.is_empty() => Ok(Issued {
+                token: token.into(),
+                expires_in: Duration::from_secs(answer.expires_in),
+            }),
+            _ => Err(SendError::NotConnected("no token came back".to_owned())),
+        }
+    }
+
+    fn call(
+        &self,
+        path: &str,
+        token: Option<&SecretString>,
+        body: &str,
+    ) -> Result<Answer, SendError> {
+        let base = self.settings.api_base.trim_end_matches('/');
+        let mut request = self
+            .agent
+            .post(format!("{base}{path}"))
+            .content_type("application/json");
+        if let Some(token) = token {
+            request = request.query("access_token", token.expose_secret());
+        }
+        let mut response = request.send(body).map_err(|error| trouble(&error))?;
+        let status = response.status().as_u16();
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_LIMIT)
+            .read_to_vec()
+            .map_err(|error| SendError::Unclear(cause(&error)))?;
+        if status >= 500 {
+            return Err(SendError::Unclear(format!("HTTP status {status}")));
+        }
+        let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
+            let why = format!("HTTP status {status}, not WeChat's JSON");
+            return Err(SendError::Unclear(why));
+        };
+        if answer.errcode == 0 {
+            return Ok(answer);
+        }
+        Err(refused(answer.errcode, &self.words(&answer, token)))
+    }
+
+    /// WeChat's own words, without what it may have repeated of ours.
+    fn words(&self, answer: &Answer, token: Option<&SecretString>) -> String {
+        let mut words = answer.errmsg.clone();
+        if let Some(rid) = answer.rid.as_deref().filter(|rid| !words.contains(*rid)) {
+            words = format!("{words} rid: {rid}");
+        }
+        for secret in [Some(&self.settings.secret), token].into_iter().flatten() {
+            if !secret.expose_secret().is_empty() {
+                words = words.replace(secret.expose_secret(), "[redacted]");
+            }
+        }
+        words.chars().take(MESSAGE_LIMIT).collect()
+    }
+}
+
+/// The JSON of a push.
+fn message(to: &OpenId, reply: &Reply) -> Result<Value, SendError> {
+    let (kind, content) = match reply {
+        Reply::Text(text) => {
+            let text = clean(text);
+            let text = fit(&text, TEXT_LIMIT);
+            if text.trim().is_empty() {
+                return Err(refused(NO_WORDS, "a text needs words"));
+            }
+            ("text", json!({ "content": text }))
+        }
+        Reply::Image { media_id } => ("image", json!({ "media_id": media_id })),
+        Reply::Voice { media_id } => ("voice", json!({ "media_id": media_id })),
+        Reply::Video {
+            media_id,
+            title,
+            description,
+        } => (
+            "video",
+            json!({ "media_id": media_id, "title": clean(title), "description": clean(description) }),
+        ),
+        Reply::Music {
+            title,
+            description,
+            url,
+            hq_url,
+            thumb_media_id,
+        } => (
+            "music",
+            json!({
+                "title": clean(title), "description": clean(description),
+                "musicurl": url, "hqmusicurl": hq_url, "thumb_media_id": thumb_media_id,
+            }),
+        ),
+        Reply::News(articles) if articles.is_empty() => {
+            return Err(refused(NO_ARTICLES, "news need an article"));
+        }
+        Reply::News(articles) => {
+            let articles: Vec<Value> = articles
+                .iter()
+                .take(ARTICLES_FOR_MESSAGE)
+                .map(|article| {
+                    json!({
+                        "title": clean(&article.title), "description": clean(&article.description),
+                        "url": article.url, "picurl": article.pic_url,
+                    })
+                })
+                .collect();
+            ("news", json!({ "articles": articles }))
+        }
+        Reply::Transfer { .. } => {
+            return Err(refused(
+                BAD_KIND,
+                "a hand-over to WeChat's desk cannot be pushed",
+            ));
+        }
+    };
+    Ok(json!({ "touser": to.as_str(), "msgtype": kind, kind: content }))
+}
+
+fn refused(code: i64, message: &str) -> SendError {
+    SendError::Refused {
+        code,
+        message: message.to_owned(),
+    }
+}
+
+/// What a failed exchange means: before the connection stood, nothing was sent; after that nobody knows.
+fn trouble(error: &ureq::Error) -> SendError {
+    use ureq::{Error, Timeout};
+    let not_connected = match error {
+        Error::HostNotFound
+        | Error::ConnectionFailed
+        | Error::BadUri(_)
+        | Error::Http(_)
+        | Error::Tls(_)
+        | Error::Rustls(_)
+        | Error::TlsRequired
+        | Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
+        Error::Io(error) => matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::NetworkDown
+                | io::ErrorKind::AddrNotAvailable
+        ),
+        _ => false,
+    };
+    if not_connected {
+        SendError::NotConnected(cause(error))
+    } else {
+        SendError::Unclear(cause(error))
+    }
+}
+
+/// The cause in words. The library's own may hold the URL, and so the token.
+fn cause(error: &ureq::Error) -> String {
+    use ureq::Error;
+    match error {
+        Error::Io(error) => error.kind().to_string(),
+        Error::Timeout(timeout) => format!("time-out: {timeout}"),
+        Error::HostNotFound => "the host name is not known".to_owned(),
+        Error::ConnectionFailed => "no connection".to_owned(),
+        Error::BadUri(_) | Error::Http(_) => "api_base is not a usable address".to_owned(),
+        Error::Tls(_) | Error::Rustls(_) | Error::TlsRequired => "TLS failed".to_owned(),
+        Error::BodyExceedsLimit(_) => "the answer is too long".to_owned(),
+        _ => "the exchange broke off".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

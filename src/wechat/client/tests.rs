@@ -1,0 +1,342 @@
+//! Drives the client against a stand-in for WeChat's API on a local socket.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::model::Article;
+
+const SECRET: &str = "very-secret";
+
+/// What the stand-in does with a request.
+enum Does {
+    Answers(&'static str),
+    Status(u16, &'static str),
+    Redirects,
+    /// Announces more than it sends.
+    Breaks,
+    /// Keeps the connection and says nothing.
+    Waits,
+}
+
+/// A stand-in and everything it was asked: request line and body.
+struct Api {
+    base: String,
+    asked: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+impl Api {
+    /// Starts one; `answer` gets path with query, body, and how many requests for this path came before.
+    fn start(answer: impl Fn(&str, &str, usize) -> Does + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (log, answer) = (Arc::clone(&asked), Arc::new(answer));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+                std::thread::spawn(move || serve(stream.unwrap(), &log, &*answer));
+            }
+        });
+        Self { base, asked }
+    }
+
+    /// One whose token endpoint works.
+    fn sending(send: impl Fn(usize) -> Does + Send + Sync + 'static) -> Self {
+        Self::start(move |path, _, before| {
+            if path.starts_with("/cgi-bin/stable_token") {
+                token(before)
+            } else {
+                send(before)
+            }
+        })
+    }
+
+    fn client(&self) -> Client {
+        Client::new(self.settings())
+    }
+
+    fn settings(&self) -> ClientSettings {
+        ClientSettings {
+            api_base: self.base.clone(),
+            app_id: "wx01".to_owned(),
+            secret: SECRET.into(),
+        }
+    }
+
+    /// How often a path was asked for.
+    fn count(&self, path: &str) -> usize {
+        let asked = self.asked.lock();
+        asked.iter().filter(|(line, _)| line.contains(path)).count()
+    }
+}
+
+fn token(before: usize) -> Does {
+    Does::Answers(if before == 0 {
+        r#"{"access_token":"T0","expires_in":7200}"#
+    } else {
+        r#"{"access_token":"T1","expires_in":7200}"#
+    })
+}
+
+fn serve(
+    mut stream: TcpStream,
+    log: &Mutex<Vec<(String, String)>>,
+    answer: &(impl Fn(&str, &str, usize) -> Does + ?Sized),
+) {
+    let Some((path, body)) = request(&mut stream) else {
+        return;
+    };
+    let bare = path.split('?').next().unwrap().to_owned();
+    let before = {
+        let mut log = log.lock();
+        let before = log
+            .iter()
+            .filter(|(line, _)| line.starts_with(&bare))
+            .count();
+        log.push((path.clone(), body.clone()));
+        before
+    };
+    let (status, headers, length, text) = match answer(&path, &body, before) {
+        Does::Answers(text) => (200, "", text.len(), text),
+        Does::Status(status, text) => (status, "", text.len(), text),
+        Does::Redirects => (302, "Location: /elsewhere\r\n", 0, ""),
+        Does::Breaks => (200, "", 100, "{\"errcode\""),
+        Does::Waits => {
+            let _ = stream.read(&mut [0]);
+            return;
+        }
+    };
+    let head = format!(
+        "HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    let _ = stream.write_all(format!("{head}{text}").as_bytes());
+}
+
+/// Reads one request: its path with query, and its body.
+fn request(stream: &mut TcpStream) -> Option<(String, String)> {
+    let mut read = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let count = stream.read(&mut piece).ok().filter(|count| *count > 0)?;
+        read.extend_from_slice(&piece[..count]);
+        let text = String::from_utf8_lossy(&read);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let length = head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .map_or(0, |(_, length)| length.parse().unwrap());
+        if body.len() >= length {
+            let path = head.split(' ').nth(1).unwrap().to_owned();
+            return Some((path, body.to_owned()));
+        }
+    }
+}
+
+fn follower() -> OpenId {
+    OpenId::parse("o1").unwrap()
+}
+
+fn hello() -> Reply {
+    Reply::Text("你好\u{1}".into())
+}
+
+const OK: &str = r#"{"errcode":0,"errmsg":"ok"}"#;
+const EXPIRED: &str = r#"{"errcode":42001,"errmsg":"access_token expired rid: 6-1-2"}"#;
+const SEND: &str = "/cgi-bin/message/custom/send";
+const TOKEN: &str = "/cgi-bin/stable_token";
+
+#[tokio::test]
+async fn eight_pushes_at_once_fetch_one_token() {
+    let api = Api::sending(|_| Does::Answers(OK));
+    let client = api.client();
+    let (to, reply) = (follower(), hello());
+    let sent = join_all((0..8).map(|_| client.send(&to, &reply))).await;
+    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+    assert_eq!((api.count(TOKEN), api.count(SEND)), (1, 8));
+    let asked = api.asked.lock();
+    let (_, body) = &asked[0];
+    assert_eq!(
+        serde_json::from_str::<Value>(body).unwrap(),
+        json!({"grant_type":"client_credential","appid":"wx01","secret":SECRET,"force_refresh":false})
+    );
+    let (path, body) = &asked[1];
+    assert_eq!(path, "/cgi-bin/message/custom/send?access_token=T0");
+    assert!(body.contains(r#""content":"你好""#), "raw UTF-8: {body}");
+}
+
+#[tokio::test]
+async fn an_expired_token_is_replaced_once() {
+    let api = Api::sending(|before| Does::Answers(if before == 0 { EXPIRED } else { OK }));
+    let client = api.client();
+    assert_eq!(client.send(&follower(), &hello()).await, Ok(()));
+    assert_eq!((api.count(TOKEN), api.count("access_token=T1")), (2, 1));
+
+    let api = Api::sending(|_| Does::Answers(EXPIRED));
+    let error = api.client().send(&follower(), &hello()).await.unwrap_err();
+    assert_eq!(error, refused(42001, "access_token expired rid: 6-1-2"));
+    assert_eq!((api.count(TOKEN), api.count(SEND)), (2, 2));
+}
+
+#[tokio::test]
+async fn silence_and_half_an_answer_are_unclear() {
+    let silent = Api::sending(|_| Does::Waits);
+    let short = Duration::from_millis(200);
+    let client = Client::with_timeouts(silent.settings(), CONNECT_WITHIN, short);
+    let error = client.send(&follower(), &hello()).await.unwrap_err();
+    assert!(matches!(error, SendError::Unclear(_)), "{error:?}");
+
+    let not_clear: [fn(usize) -> Does; 5] = [
+        |_| Does::Breaks,
+        |_| Does::Redirects,
+        |_| Does::Status(502, OK),
+        |_| Does::Answers("<html>"),
+        |_| Does::Answers("[]"),
+    ];
+    for does in not_clear {
+        let api = Api::sending(does);
+        let error = api.client().send(&follower(), &hello()).await.unwrap_err();
+        assert!(matches!(error, SendError::Unclear(_)), "{error:?}");
+        assert_eq!(api.count(SEND), 1, "{error:?}");
+        assert_eq!(api.count("/elsewhere"), 0);
+    }
+}
+
+#[tokio::test]
+async fn without_a_connection_or_a_token_nothing_was_sent() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", gone.local_addr().unwrap());
+    drop(gone);
+    let settings = ClientSettings {
+        api_base: base.clone(),
+        app_id: "wx01".to_owned(),
+        secret: SECRET.into(),
+    };
+    let error = Client::new(settings)
+        .send(&follower(), &hello())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, SendError::NotConnected(_)), "{error:?}");
+    assert!(!error.to_string().contains("127.0.0.1"), "{error}");
+
+    let not_a_token: [fn() -> Does; 5] = [
+        || Does::Answers(r#"{"errcode":-1,"errmsg":"system busy"}"#),
+        || Does::Breaks,
+        || Does::Status(503, ""),
+        || Does::Answers("{}"),
+        || Does::Answers("nonsense"),
+    ];
+    for does in not_a_token {
+        let api = Api::start(move |_, _, _| does());
+        let error = api.client().send(&follower(), &hello()).await.unwrap_err();
+        assert!(matches!(error, SendError::NotConnected(_)), "{error:?}");
+        assert_eq!(api.count(SEND), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_the_right_stops_asking() {
+    let api = Api::sending(|_| Does::Answers(r#"{"errcode":48001,"errmsg":"api unauthorized"}"#));
+    let client = api.client();
+    assert!(client.can_push());
+    for _ in 0..2 {
+        let error = client.send(&follower(), &hello()).await.unwrap_err();
+        assert!(
+            matches!(error, SendError::Refused { code: 48001, .. }),
+            "{error:?}"
+        );
+        assert!(!client.can_push());
+    }
+    assert_eq!(api.count(SEND), 1);
+}
+
+#[tokio::test]
+async fn refusals_keep_the_rid_and_no_secret() {
+    let api = Api::sending(|_| {
+        Does::Answers(r#"{"errcode":45047,"errmsg":"out of T0 very-secret limit","rid":"6-1-2"}"#)
+    });
+    let error = api.client().send(&follower(), &hello()).await.unwrap_err();
+    assert_eq!(
+        error,
+        refused(45047, "out of [redacted] [redacted] limit rid: 6-1-2")
+    );
+
+    let api = Api::start(|_, _, _| {
+        Does::Answers(
+            r#"{"errcode":40164,"errmsg":"invalid ip 1.2.3.4, not in whitelist rid: 6-1-3"}"#,
+        )
+    });
+    let error = api.client().send(&follower(), &hello()).await.unwrap_err();
+    assert!(
+        matches!(error, SendError::Refused { code: 40164, .. }),
+        "{error:?}"
+    );
+    assert!(!format!("{:?}", api.client()).contains(SECRET));
+}
+
+#[test]
+fn every_kind_has_its_json() {
+    let article = Article {
+        title: "t".into(),
+        description: "d".into(),
+        pic_url: "p".into(),
+        url: "u".into(),
+    };
+    let cases = [
+        (
+            Reply::Image {
+                media_id: "M".into(),
+            },
+            json!({"msgtype":"image","image":{"media_id":"M"}}),
+        ),
+        (
+            Reply::Voice {
+                media_id: "M".into(),
+            },
+            json!({"msgtype":"voice","voice":{"media_id":"M"}}),
+        ),
+        (
+            Reply::Video {
+                media_id: "M".into(),
+                title: "t".into(),
+                description: "d".into(),
+            },
+            json!({"msgtype":"video","video":{"media_id":"M","title":"t","description":"d"}}),
+        ),
+        (
+            Reply::Music {
+                title: "t".into(),
+                description: "d".into(),
+                url: "u".into(),
+                hq_url: "h".into(),
+                thumb_media_id: "M".into(),
+            },
+            json!({"msgtype":"music","music":
+                {"title":"t","description":"d","musicurl":"u","hqmusicurl":"h","thumb_media_id":"M"}}),
+        ),
+        (
+            Reply::News(vec![article.clone(), article]),
+            json!({"msgtype":"news","news":
+                {"articles":[{"title":"t","description":"d","url":"u","picurl":"p"}]}}),
+        ),
+    ];
+    for (reply, mut expected) in cases {
+        expected["touser"] = json!("o1");
+        assert_eq!(message(&follower(), &reply), Ok(expected));
+    }
+    let unsendable = [
+        Reply::Text(" ".into()),
+        Reply::News(Vec::new()),
+        Reply::Transfer { agent: None },
+    ];
+    for reply in unsendable {
+        assert!(message(&follower(), &reply).is_err(), "{reply:?}");
+    }
+}

@@ -1,0 +1,201 @@
+//! Compares the index with a slow search, and throws anything at the compiler.
+
+use proptest::prelude::*;
+use wxreply::decide::{ActiveRules, inline};
+use wxreply::model::RuleFiles;
+use wxreply::rules::diagnostic::{Lang, render};
+use wxreply::rules::{Options, Question, RuleSet, compile, normalize};
+
+use super::{account, files, rule, rules, says};
+
+/// A rule over a small alphabet, so that words meet, overlap and repeat.
+#[derive(Clone, Debug)]
+struct Small {
+    exact: Vec<String>,
+    all: Vec<String>,
+    any: Vec<String>,
+    none: Vec<String>,
+    regex: Option<String>,
+    priority: i8,
+}
+
+fn small() -> impl Strategy<Value = Small> {
+    let word = "[ab退]{1,3}";
+    let words = move |most| prop::collection::vec(word, 0..most);
+    (
+        words(3),
+        words(3),
+        words(3),
+        words(2),
+        prop::option::of("[ab退]{1,2}[.]?[ab]"),
+        -1..2_i8,
+    )
+        .prop_filter("a trigger", |(exact, all, any, _, regex, _)| {
+            !(exact.is_empty() && all.is_empty() && any.is_empty() && regex.is_none())
+        })
+        .prop_map(|(exact, all, any, none, regex, priority)| Small {
+            exact,
+            all,
+            any,
+            none,
+            regex,
+            priority,
+        })
+}
+
+impl Small {
+    fn written(&self, id: usize) -> String {
+        let list = |key: &str, words: &[String]| {
+            if words.is_empty() {
+                String::new()
+            } else {
+                format!("{key} = {words:?}\n")
+            }
+        };
+        let regex = self
+            .regex
+            .iter()
+            .map(|regex| format!("regex = '{regex}'\n"))
+            .collect::<String>();
+        format!(
+            "[[rule]]\nid = \"{id}\"\nreply = \"r\"\npriority = {}\n{}{}{}{}{regex}",
+            self.priority,
+            list("exact", &self.exact),
+            list("all", &self.all),
+            list("any", &self.any),
+            list("none", &self.none),
+        )
+    }
+
+    /// Kind (stronger is less) and coverage, found the slow way.
+    fn matches(&self, text: &str) -> Option<(u8, usize)> {
+        if self.none.iter().any(|word| text.contains(word.as_str())) || text.is_empty() {
+            return None;
+        }
+        let covered = |words: &[String]| {
+            let chars: Vec<char> = text.chars().collect();
+            let mut is_covered = vec![false; chars.len()];
+            for word in words.iter().map(|word| word.chars().collect::<Vec<_>>()) {
+                for at in 0..chars.len() {
+                    if chars[at..].starts_with(&word) {
+                        is_covered[at..at + word.len()].fill(true);
+                    }
+                }
+            }
+            is_covered.into_iter().filter(|covered| *covered).count()
+        };
+        if self.exact.iter().any(|word| word == text) {
+            return Some((0, text.chars().count()));
+        }
+        if let Some(found) = self
+            .regex
+            .as_ref()
+            .and_then(|regex| regex::Regex::new(regex).unwrap().find(text))
+        {
+            return Some((1, found.as_str().chars().count()));
+        }
+        if !self.all.is_empty() && self.all.iter().all(|word| text.contains(word.as_str())) {
+            return Some((2, covered(&self.all)));
+        }
+        self.any
+            .iter()
+            .any(|word| text.contains(word.as_str()))
+            .then(|| (3, covered(&self.any)))
+    }
+}
+
+/// What decides, but for the place.
+type Strength = (i8, u8, usize);
+
+fn slow_winner(rules: &[Small], text: &str) -> Option<(usize, Strength)> {
+    let matching = rules.iter().enumerate().filter_map(|(id, rule)| {
+        rule.matches(text)
+            .map(|(kind, covered)| (id, (rule.priority, kind, covered)))
+    });
+    matching.min_by_key(|(id, (priority, kind, covered))| {
+        (-i32::from(*priority), *kind, usize::MAX - covered, *id)
+    })
+}
+
+fn fast_winner(rules: &RuleSet, text: &str) -> Option<usize> {
+    says(rules, text).map(|id| id.parse().unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn the_index_finds_what_a_slow_search_finds(
+        small in prop::collection::vec(small(), 1..12),
+        texts in prop::collection::vec("[ab退 !]{0,7}", 1..12),
+    ) {
+        let text: String = small.iter().enumerate().map(|(id, rule)| rule.written(id)).collect();
+        let set = rules(&text);
+        for said in &texts {
+            let slow = slow_winner(&small, &normalize(said));
+            prop_assert_eq!(fast_winner(&set, said), slow.map(|(id, _)| id), "{}", said);
+        }
+    }
+
+    #[test]
+    fn only_ties_depend_on_how_rules_are_spread_over_files(
+        small in prop::collection::vec(small(), 1..10),
+        cut in 0..10_usize,
+        said in "[ab退]{1,7}",
+    ) {
+        let written: Vec<String> = small.iter().enumerate().map(|(id, rule)| rule.written(id)).collect();
+        let (first, second) = written.split_at(cut.min(written.len()));
+        let spread = files(&[("a.toml", &second.concat()), ("b.toml", &first.concat())]);
+        let spread = compile(&spread, &Options::default()).rules.unwrap();
+        let strength = |winner: Option<usize>| {
+            winner.map(|id| (small[id].priority, small[id].matches(&said).unwrap()))
+        };
+        let whole = rules(&written.concat());
+        prop_assert_eq!(strength(fast_winner(&spread, &said)), strength(fast_winner(&whole, &said)));
+    }
+
+    #[test]
+    fn any_bytes_leave_the_compiler_standing(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let files = RuleFiles(vec![("a.toml".to_owned(), bytes.clone().into()), ("_desk.toml".to_owned(), bytes.into())]);
+        let compiled = compile(&files, &Options::default());
+        render(&compiled.diagnostics, &files, "", Lang::Zh, true);
+    }
+
+    #[test]
+    fn any_mixture_of_rule_text_leaves_the_compiler_standing(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "[[rule]]\n", "[[rule.replies]]\n", "[rule]\n", "[defaults]\n", "id = ", "any = ", "all = ", "regex = ",
+                "event = ", "scene = ", "reply = ", "replies = ", "news = ", "tests = ", "accounts = ", "\"a\"", "'(?<x>b)'",
+                "\"{x}\"", "\"\"\"\n", "'''", "[", "]", "{", "}", ", ", "=", "\n", "\"退款\"", "“", "text = ", "say = ", "expect = ",
+                "5", "true", "2026-01-01", "#", "\\", "\r\n", ".", "\"media_id:1\"", "image = ", "{ text = \"x\" }", "id = \"a\"\n",
+                "any = [\"a\"]\n", "reply = \"r\"\n",
+            ]),
+            0..60,
+        )
+    ) {
+        let text = parts.concat();
+        let files = files(&[("_desk.toml", &text), ("a.toml", &text)]);
+        let compiled = compile(&files, &Options::default());
+        render(&compiled.diagnostics, &files, "", Lang::En, false);
+        if let Some(set) = compiled.rules {
+            inline::run_tests(&ActiveRules { set, revision: None });
+        }
+    }
+
+    #[test]
+    fn any_text_leaves_the_rules_standing_and_spans_inside(said in any::<String>()) {
+        let set = rules(&[
+            rule("a", "any = [\"a\", \"退\", \"é\"]"),
+            rule("b", "regex = '.b?'"),
+            rule("c", "all = [\"a\", \"退\"]"),
+        ].concat());
+        let question = Question::Words(&said);
+        let found = set.find(&account("shop"), &question);
+        for one in set.explain(&found, &question) {
+            for part in one.matched {
+                prop_assert!(part.start < part.end && part.end <= said.chars().count());
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Lets the disk fail just when the end of a push is to be written down.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use wxreply::delivery::Delivery as Outbox;
+use wxreply::model::{Act, Delivery, TurnKey};
+use wxreply::store::Store as _;
+use wxreply::store::sled::{Io, Settings, SledStore};
+
+use super::fixtures::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_push_is_written_once_the_disk_takes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fails, has_failed) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let (failing, failed) = (Arc::clone(&fails), Arc::clone(&has_failed));
+    let settings = Settings {
+        spill_bytes: 64 << 10,
+        before_io: Some(Arc::new(move |io| {
+            let is_refused = failing.load(Ordering::SeqCst);
+            if is_refused && io == Io::Spill {
+                // Neither database nor spill file took it; the next one goes through.
+                failing.store(false, Ordering::SeqCst);
+                failed.store(true, Ordering::SeqCst);
+            }
+            match is_refused {
+                true => Err(std::io::Error::other("rehearsed")),
+                false => Ok(()),
+            }
+        })),
+        ..Settings::default()
+    };
+    let store = SledStore::open_with(dir.path(), settings, START)
+        .await
+        .unwrap();
+    let known = ask(&*store, "wang", 1).await;
+    let act = reply("好", None);
+    let seed = TurnKey::of_text("reply");
+    store
+        .act(known.id, act, &agent("lili"), at(2), seed)
+        .await
+        .unwrap();
+
+    // The account has no client, so the attempt ends without a network: held.
+    let outbox = Outbox::new(
+        Arc::<SledStore>::clone(&store),
+        [].into(),
+        Arc::new(|| at(3)),
+        Arc::new(move |_, _| fails.store(true, Ordering::SeqCst)),
+    );
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(Arc::new(outbox).run(stop.clone()));
+    let settled = async {
+        for n in 0.. {
+            tokio::task::yield_now().await;
+            if !has_failed.load(Ordering::SeqCst) {
+                continue;
+            }
+            // What stands before something durable is durable.
+            let note = Act::Note {
+                text: "在看".into(),
+            };
+            let seed = TurnKey::of_text(&n.to_string());
+            let Ok(acted) = store.act(known.id, note, &agent("lili"), at(4), seed).await else {
+                continue;
+            };
+            let pushes = &acted.conversation.pushes;
+            if pushes.iter().all(|push| push.state == Delivery::Held) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), settled)
+        .await
+        .expect("the push is settled");
+    stop.cancel();
+    running.await.unwrap();
+    store.close().await;
+}
