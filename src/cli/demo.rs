@@ -370,11 +370,24 @@ impl Stage {
                 .iter()
                 .any(|shown| shown.sight.text().is_some_and(|text| text == wanted))
         };
-        if follower.sees(PATIENCE, arrived).wait() {
-            Ok(())
-        } else {
-            bail!("推送没有到 | the push did not arrive")
+        if !follower.sees(PATIENCE, arrived).wait() {
+            bail!("推送没有到 | the push did not arrive");
         }
+        self.settled(id)
+    }
+
+    /// Waits until the server has written down that the push arrived; the phone shows it a moment earlier.
+    fn settled(&self, id: &str) -> anyhow::Result<()> {
+        let end = std::time::Instant::now() + PATIENCE;
+        while std::time::Instant::now() < end {
+            let conversation = self.api.get(&format!("/conversations/{id}"))?;
+            let delivery = conversation.pointer("/last_message/delivery");
+            if !matches!(delivery.and_then(Value::as_str), Some("queued" | "sending")) {
+                return Ok(());
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        Ok(())
     }
 }
 
