@@ -222,6 +222,7 @@ impl Stage {
         say("\n— 点菜单 | a menu click")?;
         let tap = self.follower.taps_menu("MAP").wait();
         self.show(
+            &self.follower,
             &tap,
             &Asked::Event {
                 name: "menu",
@@ -233,8 +234,11 @@ impl Stage {
         say(
             "\n— 客服在接口里回答,推送到粉丝手机 | an agent answers through the API; it arrives by push",
         )?;
-        self.agent("非常抱歉,人有没有不舒服?我是值班经理,马上核实,十分钟内给你答复。")?;
-        self.shown_state()
+        self.answer(
+            &self.follower,
+            "非常抱歉,人有没有不舒服?我是值班经理,马上核实,十分钟内给你答复。",
+        )?;
+        self.state(&self.follower)
     }
 
     /// Takes lines from the terminal until they end.
@@ -255,14 +259,14 @@ impl Stage {
             }
             if let Some(words) = line.strip_prefix("/agent ") {
                 // A refusal is told, not the end.
-                self.agent_for(&follower, words)
+                self.answer(&follower, words)
                     .or_else(|error| say(&format!("  ✗ {error:#}")))?;
                 continue;
             }
             match typed(&line, &self.account, &follower, last.as_ref()) {
                 Typed::Push(push) => {
                     let delivered = push.wait();
-                    self.show_for(&follower, &delivered, &Asked::Say(&line))?;
+                    self.show(&follower, &delivered, &Asked::Say(&line))?;
                     last = Some(delivered);
                 }
                 Typed::Become(other) => {
@@ -278,15 +282,11 @@ impl Stage {
 
     fn says(&self, words: &str) -> anyhow::Result<()> {
         let delivered = self.follower.says(words).wait();
-        self.show(&delivered, &Asked::Say(words))
-    }
-
-    fn show(&self, delivered: &Delivered, asked: &Asked<'_>) -> anyhow::Result<()> {
-        self.show_for(&self.follower, delivered, asked)
+        self.show(&self.follower, &delivered, &Asked::Say(words))
     }
 
     /// Prints how the message travelled, what the rules found, and where the conversation stands.
-    fn show_for(
+    fn show(
         &self,
         follower: &Follower,
         delivered: &Delivered,
@@ -316,10 +316,6 @@ impl Stage {
         }
     }
 
-    fn shown_state(&self) -> anyhow::Result<()> {
-        self.state(&self.follower)
-    }
-
     fn state(&self, follower: &Follower) -> anyhow::Result<()> {
         let Some(conversation) = self.conversation(follower)? else {
             return Ok(());
@@ -339,12 +335,8 @@ impl Stage {
         Ok(list.pointer("/conversations/0").cloned())
     }
 
-    fn agent(&self, words: &str) -> anyhow::Result<()> {
-        self.agent_for(&self.follower, words)
-    }
-
     /// Answers as an agent, and waits until the answer is on the phone or is kept for later.
-    fn agent_for(&self, follower: &Follower, words: &str) -> anyhow::Result<()> {
+    fn answer(&self, follower: &Follower, words: &str) -> anyhow::Result<()> {
         let conversation = self
             .conversation(follower)?
             .context("这个粉丝还没有会话 | no conversation yet")?;
