@@ -177,7 +177,11 @@ impl Turns {
         if !is_kept {
             return Finished::alone(key, Answered::bare(None, at, course));
         }
-        let (reply, own, moved) = (answer.passive().cloned(), answer.own.clone(), answer.moved);
+        let (reply, own, moved) = (
+            answer.passive().cloned(),
+            answer.own.clone(),
+            answer.moved.clone(),
+        );
         let answered = Answered {
             reply,
             at,

@@ -258,6 +258,7 @@ fn count_question(
         answer.moved = Some(Move::Escalate {
             reason: Reason::Repeated,
             priority: Priority::Normal,
+            note: None,
         });
     }
 }
@@ -278,6 +279,7 @@ fn uncovered(
     decision.answer.moved = Some(Move::Escalate {
         reason: Reason::Unmatched,
         priority: Priority::Normal,
+        note: None,
     });
     let acked_at = conversation.and_then(|known| known.acked_at);
     let is_due = acked_at.is_none_or(|at| now.since(at) >= settings.ack_every);

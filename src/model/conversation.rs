@@ -5,6 +5,7 @@ mod apply;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use smallvec::SmallVec;
 use super::entry::{Change, Outcome, Priority, Push, Reason};
 use super::ids::{AccountName, AgentName, ConversationId, MessageId, OpenId, TurnKey};
 use super::message::{By, Delivery, Message, PushError};
+use super::remembered::{Form, MOST_TAGS, Remembered};
 use super::reply::{Reply, TEXT_LIMIT};
 use super::time::Time;
 use super::window::Window;
@@ -93,6 +95,8 @@ pub struct Conversation {
     pub priority: Priority,
     /// Why the open episode was opened.
     pub reason: Option<Reason>,
+    /// What the rule that handed over says about it.
+    pub reason_note: Option<Arc<str>>,
     /// The agent who owns it.
     pub owner: Option<AgentName>,
     /// When the present episode, or the conversation, was opened.
@@ -123,6 +127,8 @@ pub struct Conversation {
     pub last_message: Option<Message>,
     /// How it ended, when it is closed.
     pub outcome: Option<Outcome>,
+    /// What else is remembered of the follower; most have nothing.
+    pub remembered: Option<Box<Remembered>>,
 }
 
 /// What a person wants to do.
@@ -141,6 +147,11 @@ pub enum Act {
     Note {
         /// What.
         text: Box<str>,
+    },
+    /// Say what the follower is called.
+    Tag {
+        /// All tags from now on.
+        tags: Vec<Box<str>>,
     },
     /// Answer the follower. Claims an unclaimed conversation.
     Reply {
@@ -185,6 +196,9 @@ pub enum Refusal {
     /// Nothing would be sent.
     #[error("an answer needs words")]
     Empty,
+    /// A follower cannot have so many.
+    #[error("at most {MOST_TAGS} tags of 1 to 64 bytes")]
+    Tags,
 }
 
 impl Conversation {
@@ -197,6 +211,7 @@ impl Conversation {
             state: State::Bot,
             priority: Priority::Normal,
             reason: None,
+            reason_note: None,
             owner: None,
             opened_at: at,
             updated_at: at,
@@ -212,7 +227,19 @@ impl Conversation {
             last_inbound: None,
             last_message: None,
             outcome: None,
+            remembered: None,
         }
+    }
+
+    /// The form that is running at this time.
+    pub fn form(&self, now: Time) -> Option<&Form> {
+        let form = self.remembered.as_ref()?.form.as_ref()?;
+        (now < form.until).then_some(form)
+    }
+
+    /// What people call this follower.
+    pub fn tags(&self) -> &[Box<str>] {
+        self.remembered.as_ref().map_or(&[], |known| &known.tags)
     }
 
     /// How often this question was answered by rules in the last ten minutes.
@@ -230,12 +257,17 @@ impl Conversation {
             .filter(move |push| push.state == Delivery::Held && now.since(push.at) <= HELD_FOR)
     }
 
-    /// The push that may be tried now: the oldest that is not held, unless it is being tried or waits for its time.
+    /// The push that may be tried now: the oldest that is not held, unless it is being tried or waits for its time. Where
+    /// there is none, what a form says when its time is over.
     pub fn due(&self, now: Time) -> Option<&Push> {
-        self.pushes
-            .iter()
-            .find(|push| push.state != Delivery::Held)
+        self.first_push()
             .filter(|push| push.state == Delivery::Queued && push.not_before <= now)
+    }
+
+    /// The push that is tried next, now or later.
+    pub fn first_push(&self) -> Option<&Push> {
+        let queued = self.pushes.iter().find(|push| push.state != Delivery::Held);
+        queued.or_else(|| self.remembered.as_ref()?.form.as_ref()?.on_timeout.as_ref())
     }
 
     /// Says what an act of `by` leads to, or why it is refused. Pure: nothing changes until the entry is applied.
@@ -255,7 +287,7 @@ impl Conversation {
             return Ok(Acted::Already(Some(*message)));
         }
         if let Some(owner) = self.owner.as_ref().filter(|owner| *owner != by)
-            && !matches!(act, Act::Note { .. })
+            && !matches!(act, Act::Note { .. } | Act::Tag { .. })
         {
             return Err(Refusal::OwnedBy(owner.clone()));
         }
@@ -284,6 +316,21 @@ impl Conversation {
                     by,
                     text: text.clone(),
                 }
+            }
+            Act::Tag { tags } => {
+                let is_legal = |tag: &Box<str>| {
+                    (1..=64).contains(&tag.len()) && !tag.chars().any(char::is_control)
+                };
+                if tags.len() > MOST_TAGS || !tags.iter().all(is_legal) {
+                    return Err(Refusal::Tags);
+                }
+                let mut tags = tags.clone();
+                tags.sort_unstable();
+                tags.dedup();
+                if *tags == *self.tags() {
+                    return Ok(Acted::Already(None));
+                }
+                Change::Tagged { by, tags }
             }
             Act::Reply {
                 reply,

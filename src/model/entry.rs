@@ -3,12 +3,15 @@
 //!
 //! Stored with postcard behind a version byte: a change of any type here needs a new version in the store.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::ids::{AccountName, AgentName, ConversationId, MessageId, RuleId, TurnKey};
 use super::incoming::Incoming;
 use super::message::{By, Delivery, Direction, Message, PushError};
+use super::remembered::Noted;
 use super::reply::Reply;
 use super::time::Time;
 
@@ -81,6 +84,13 @@ pub enum Change {
         /// How.
         result: Settled,
     },
+    /// A person said what the follower is called.
+    Tagged {
+        /// Who.
+        by: AgentName,
+        /// All tags from now on.
+        tags: Vec<Box<str>>,
+    },
 }
 
 /// One push from WeChat and what came of it.
@@ -111,6 +121,10 @@ pub struct Answer {
     pub moved: Option<Move>,
     /// A digest of the normalised words of a question that a rule answered; identical ones count.
     pub question: Option<u64>,
+    /// Further replies of the rule, pushed behind the passive one, in order.
+    pub more: Vec<Push>,
+    /// What changes in what is remembered of the follower.
+    pub noted: Vec<Noted>,
 }
 
 /// Something said by the server in a turn.
@@ -137,14 +151,19 @@ impl Answer {
     }
 
     /// Whether the turn must be on disk before WeChat is answered: it moves the conversation, hands out an
-    /// answer or queues a push. Messages to a person are decided with `Move::Owner`, so they count as well.
+    /// answer, queues a push, steps a form or called a hook. Messages to a person are decided with `Move::Owner`, so they
+    /// count as well.
     pub fn is_durable(&self) -> bool {
-        self.moved.is_some() || !self.given.is_empty() || self.push.is_some()
+        self.moved.is_some()
+            || !self.given.is_empty()
+            || self.push.is_some()
+            || !self.more.is_empty()
+            || self.noted.iter().any(Noted::is_durable)
     }
 }
 
 /// Where a turn takes a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Move {
     /// To the queue: a person must answer.
     Escalate {
@@ -152,6 +171,8 @@ pub enum Move {
         reason: Reason,
         /// How urgent.
         priority: Priority,
+        /// What the rule that hands over says about it.
+        note: Option<Arc<str>>,
     },
     /// To the agent who owns it.
     Owner,
@@ -176,6 +197,14 @@ pub enum Reason {
     Unmatched,
     /// The same question a third time.
     Repeated,
+    /// A rule hands over.
+    Handoff,
+    /// A form did not get the answer it needs.
+    Form,
+    /// Another system did not answer.
+    Hook,
+    /// A rule covers the message, but what it says cannot be sent now.
+    Unsendable,
 }
 
 impl Reason {
@@ -184,6 +213,10 @@ impl Reason {
         match self {
             Self::Unmatched => "unmatched",
             Self::Repeated => "repeated",
+            Self::Handoff => "handoff",
+            Self::Form => "form",
+            Self::Hook => "hook",
+            Self::Unsendable => "unsendable",
         }
     }
 }

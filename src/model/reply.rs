@@ -71,7 +71,63 @@ pub struct Article {
     pub url: Arc<str>,
 }
 
+/// What a text of a reply is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextField {
+    /// Something people read.
+    Words,
+    /// An address.
+    Url,
+}
+
 impl Reply {
+    /// Names the uploaded media that it shows; does nothing to replies without any.
+    pub fn set_media_id(&mut self, id: &Arc<str>) {
+        match self {
+            Self::Image { media_id } | Self::Voice { media_id } | Self::Video { media_id, .. } => {
+                media_id.clone_from(id);
+            }
+            Self::Music { thumb_media_id, .. } => thumb_media_id.clone_from(id),
+            Self::Text(_) | Self::News(_) | Self::Transfer { .. } => {}
+        }
+    }
+
+    /// Replaces every text that people read or open; media ids and the desk's agents stay.
+    pub fn change_texts(&mut self, change: impl Fn(TextField, &str) -> Arc<str>) {
+        let words = |text: &mut Arc<str>| *text = change(TextField::Words, text);
+        let url = |text: &mut Arc<str>| *text = change(TextField::Url, text);
+        match self {
+            Self::Text(text) => words(text),
+            Self::Video {
+                title, description, ..
+            } => {
+                words(title);
+                words(description);
+            }
+            Self::Music {
+                title,
+                description,
+                url: address,
+                hq_url,
+                ..
+            } => {
+                words(title);
+                words(description);
+                url(address);
+                url(hq_url);
+            }
+            Self::News(articles) => {
+                for article in articles {
+                    words(&mut article.title);
+                    words(&mut article.description);
+                    url(&mut article.pic_url);
+                    url(&mut article.url);
+                }
+            }
+            Self::Image { .. } | Self::Voice { .. } | Self::Transfer { .. } => {}
+        }
+    }
+
     /// The word the API and the metrics use for this kind.
     pub const fn kind(&self) -> &'static str {
         match self {

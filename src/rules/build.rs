@@ -153,7 +153,8 @@ impl<'o> Build<'o> {
         }
         self.set.rules.push(Rule {
             id,
-            reply,
+            reply: Some(reply),
+            extra: None,
             priority: written.priority,
             accounts: accounts.flatten(),
             file: narrow(self.set.files.len().saturating_sub(1)),

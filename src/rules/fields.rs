@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use super::desk_file::lone_brace;
 use super::diagnostic::{Code, Diagnostic, Words, did_you_mean};
-use super::index::Said;
 use super::pattern::Pattern;
 use super::regexes::{self, Compiled};
 use super::reply::Draft;
 use super::rule::{EventKey, Written};
+use super::say::{Said, Shaped};
 use super::sheet::{Sheet, Text};
 use super::template::{Template, Written as Piece, pieces};
 use crate::model::{AccountName, EventKind};
@@ -262,7 +262,14 @@ pub(super) fn reply(
     regexes: &[(Compiled, Range<usize>)],
 ) -> Replied {
     let text = match written.reply.as_ref()? {
-        Draft::Other(reply) => return Some(Said::Other(reply.clone())),
+        Draft::Other(reply) => {
+            return Some(Said::Other(Box::new(Shaped {
+                reply: (**reply).clone(),
+                has_gaps: false,
+                file: None,
+                fallback: None,
+            })));
+        }
         Draft::Text(text) => text,
     };
     if !text.text.contains('{') {

@@ -5,11 +5,12 @@ use std::cmp::{Ordering, Reverse};
 
 use smallvec::SmallVec;
 
-use super::index::{EventRules, Rule, RuleNumber, RuleSet, Said, Use, event_words};
+use super::index::{EventRules, Rule, RuleNumber, RuleSet, Use, event_words};
 use super::normalize::normalize;
+use super::say::Said;
 use super::words::{Hit, Hits, Word, of_word};
 use crate::model::reply::Reply;
-use crate::model::{AccountName, Event, RuleId};
+use crate::model::{AccountName, Event, MediaIds, RuleId};
 
 /// At most so many candidates are kept.
 pub const MOST_CANDIDATES: usize = 10;
@@ -140,7 +141,7 @@ pub struct Found {
     /// Best first, at most [`MOST_CANDIDATES`]; vetoed ones last.
     pub candidates: SmallVec<[Candidate; 2]>,
     /// Values for the gaps in the winner's reply.
-    captured: Box<[Box<str>]>,
+    captured: Box<[(Box<str>, Box<str>)]>,
 }
 
 impl Found {
@@ -192,11 +193,15 @@ impl RuleSet {
     /// The winner's reply.
     pub fn answer(&self, found: &Found) -> Option<Answered> {
         let rule = self.rule(found.winner()?.rule)?;
-        let reply = match &rule.reply {
-            Said::Text(text) => Reply::Text(text.clone()),
-            Said::Template(template) => Reply::Text(template.fill(&found.captured).into()),
-            Said::Other(reply) => (**reply).clone(),
+        let values = |name: &str| {
+            let known = found.captured.iter().find(|(known, _)| **known == *name);
+            known.map(|(_, value)| value.clone())
         };
+        let reply = rule
+            .reply
+            .as_ref()?
+            .reply(&values, &MediaIds::Assumed)
+            .ok()?;
         Some(Answered {
             rule: rule.id.clone(),
             reply,
@@ -402,8 +407,10 @@ impl RuleSet {
         let Some(rule) = self.rule(winner.rule) else {
             return;
         };
-        if let Said::Template(template) = &rule.reply {
-            found.captured = self.values(template.names(), winner, question, &found.normalized);
+        if let Some(Said::Template(template)) = &rule.reply {
+            let values = self.values(template.names(), winner, question, &found.normalized);
+            let names = template.names().map(Box::from);
+            found.captured = names.zip(values).collect();
         }
     }
 }

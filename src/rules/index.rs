@@ -10,10 +10,11 @@ use regex::Regex;
 
 use super::inline_tests::InlineTests;
 use super::pattern::Pattern;
-use super::template::Template;
+use super::say::Said;
+use super::spec::Extra;
 use super::words::{Word, Words};
 use crate::model::desk::DeskSettings;
-use crate::model::{AccountName, EventKind, Reply, RuleId};
+use crate::model::{AccountName, EventKind, RuleId};
 
 /// A rule's place in the order of file and line.
 pub(super) type RuleNumber = u32;
@@ -44,7 +45,10 @@ pub struct RuleSet {
 /// One rule.
 pub(super) struct Rule {
     pub(super) id: RuleId,
-    pub(super) reply: Said,
+    /// What it says on every account, where that is one reply.
+    pub(super) reply: Option<Said>,
+    /// Its rarer keys.
+    pub(super) extra: Option<Box<Extra>>,
     pub(super) priority: i32,
     /// Its group in [`RuleSet::accounts`]; `None` for all accounts.
     pub(super) accounts: Option<u32>,
@@ -62,14 +66,6 @@ pub(super) struct Rule {
 pub(super) struct Group {
     pub(super) start: u32,
     pub(super) end: u32,
-}
-
-/// What a rule says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
-    Text(Arc<str>),
-    Template(Box<Template>),
-    Other(Box<Reply>),
 }
 
 /// What a word inside a text means to one rule.

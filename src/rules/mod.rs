@@ -21,8 +21,10 @@ mod regexes;
 mod reply;
 mod reply_kinds;
 mod rule;
+mod say;
 mod sheet;
 mod source;
+mod spec;
 mod syntax;
 mod template;
 mod words;
@@ -35,3 +37,8 @@ pub use found::{Answered, Candidate, Edge, Found, MOST_CANDIDATES, MatchKind, Qu
 pub use index::RuleSet;
 pub use inline_tests::{Asked, InlineTest};
 pub use normalize::{Normalized, normalize, normalize_with_origins};
+pub use say::{Gapped, NotUploaded, Said, Shaped, Values};
+pub use spec::{
+    AfterTries, Cooldown, Cooling, Extra, FormPlan, Handoff, Hook, Pick, Step, Wording,
+};
+pub use template::Template;

@@ -3,11 +3,12 @@
 
 use std::ops::Range;
 
+use super::say::Values;
 use crate::model::reply::TEXT_LIMIT;
 
 /// A text with gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Template {
+pub struct Template {
     parts: Box<[Part]>,
     names: Box<[Box<str>]>,
 }
@@ -104,13 +105,16 @@ impl Template {
         self.names.iter().map(|name| &**name)
     }
 
-    /// Fills the gaps with values in the order of [`Template::names`]; cut to WeChat's limit where values are that long.
-    pub(super) fn fill(&self, values: &[Box<str>]) -> String {
+    /// Fills the gaps; cut to WeChat's limit where values are that long.
+    pub(super) fn fill(&self, values: &Values<'_>) -> String {
         let mut text = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(part) => text.push_str(part),
-                Part::Gap(place) => text.push_str(values.get(*place).map_or("", |value| value)),
+                Part::Gap(place) => {
+                    let name = self.names.get(*place).map_or("", |name| name);
+                    text.push_str(&values(name).unwrap_or_default());
+                }
             }
         }
         if text.len() > TEXT_LIMIT {
@@ -125,15 +129,14 @@ impl Template {
 mod tests {
     use super::*;
 
-    fn fill(text: &str, values: &[&str]) -> String {
-        let values: Vec<Box<str>> = values.iter().map(|value| (*value).into()).collect();
-        Template::new(&pieces(text)).fill(&values)
+    fn fill(text: &str, value: &str) -> String {
+        Template::new(&pieces(text)).fill(&|_| Some(value.into()))
     }
 
     #[test]
     fn gaps_are_filled_and_doubled_braces_are_literal() {
-        assert_eq!(fill("{city}的门店,{city}!", &["北京"]), "北京的门店,北京!");
-        assert_eq!(fill("{{\"a\":1}", &[]), "{\"a\":1}");
+        assert_eq!(fill("{city}的门店,{city}!", "北京"), "北京的门店,北京!");
+        assert_eq!(fill("{{\"a\":1}", ""), "{\"a\":1}");
         assert_eq!(
             pieces("a{b"),
             [Written::Text("a"), Written::Open(1..2), Written::Text("b")]
@@ -146,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_filled_text_never_exceeds_the_limit() {
-        let filled = fill("{all}", &[&"话".repeat(1000)]);
+        let filled = fill("{all}", &"话".repeat(1000));
         assert!(filled.len() <= TEXT_LIMIT && filled.ends_with("话…"));
     }
 }

@@ -172,6 +172,7 @@ impl From<&Refusal> for Problem {
                 .with("bytes", bytes)
                 .with("limit", &TEXT_LIMIT),
             Refusal::Empty => Self::new(Code::Empty, detail),
+            Refusal::Tags => Self::new(Code::BadRequest, detail),
         }
     }
 }

@@ -280,10 +280,13 @@ impl AccountMetrics {
         if outcome == Outcome::Held {
             self.route("held", "agent", "ok");
         }
-        if let Some(Move::Escalate { reason, priority }) = answered.moved {
-            if reason == Reason::Unmatched {
+        if let Some(Move::Escalate {
+            reason, priority, ..
+        }) = &answered.moved
+        {
+            if *reason == Reason::Unmatched {
                 self.unmatched.inc();
-                if priority == Priority::Normal {
+                if *priority == Priority::Normal {
                     return self.escalated.inc();
                 }
             }
@@ -291,7 +294,7 @@ impl AccountMetrics {
                 .with_label_values(&[
                     self.account.as_str(),
                     reason.word(),
-                    priority_word(priority),
+                    priority_word(*priority),
                 ])
                 .inc();
         }

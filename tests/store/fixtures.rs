@@ -75,6 +75,7 @@ pub fn escalated() -> Answer {
         moved: Some(Move::Escalate {
             reason: Reason::Unmatched,
             priority: Priority::Normal,
+            note: None,
         }),
         ..Answer::default()
     }

@@ -3,7 +3,7 @@
 
 use super::{Conversation, KEYS_KEPT, QUESTIONS_KEPT, REPEAT_WITHIN, State, note};
 use crate::model::entry::{Answer, Change, Entry, Move, Push, Settled, Turn};
-use crate::model::{By, Content, Delivery, EventKind, MessageId, Time};
+use crate::model::{By, Content, Delivery, EventKind, MessageId, Remembered, Time};
 
 impl Conversation {
     /// Makes the conversation what it is after this entry. Total: an entry that no longer fits changes as much as it can.
@@ -14,6 +14,7 @@ impl Conversation {
         match &entry.change {
             Change::Turn(turn) => self.apply_turn(turn, now),
             Change::Claimed { by } => {
+                self.forget_dialogue();
                 self.state = State::Assigned;
                 self.owner = Some(by.clone());
                 self.outcome = None;
@@ -33,6 +34,7 @@ impl Conversation {
                 self.last_message = Some(note(*id, by, text, now));
             }
             Change::Replied { push, key } => {
+                self.forget_dialogue();
                 self.owner.clone_from(&push.agent);
                 self.outcome = None;
                 self.unread = 0;
@@ -56,11 +58,45 @@ impl Conversation {
                 }
                 self.pushes.push(push.clone());
             }
-            Change::Sending { push } => self.with_push(*push, |push| {
-                push.state = Delivery::Sending;
-                push.attempts = push.attempts.saturating_add(1);
-            }),
+            Change::Sending { push } => {
+                self.end_form_by(*push);
+                self.with_push(*push, |push| {
+                    push.state = Delivery::Sending;
+                    push.attempts = push.attempts.saturating_add(1);
+                });
+            }
             Change::Settled { push, result } => self.apply_settled(*push, result, now),
+            Change::Tagged { tags, .. } => self.remember(|known| known.tags.clone_from(tags)),
+        }
+    }
+
+    /// Changes what is remembered; nothing is kept where nothing is remembered.
+    fn remember(&mut self, change: impl FnOnce(&mut Remembered)) {
+        let mut known = self.remembered.take().unwrap_or_default();
+        change(&mut known);
+        self.remembered = (!known.is_empty()).then_some(known);
+    }
+
+    /// A person speaks now: what the bot had asked or offered is over.
+    fn forget_dialogue(&mut self) {
+        if self.remembered.is_some() {
+            self.remember(|known| {
+                known.form = None;
+                known.offer = None;
+            });
+        }
+    }
+
+    /// A form whose last words are being sent is over.
+    fn end_form_by(&mut self, push: MessageId) {
+        let form = self
+            .remembered
+            .as_mut()
+            .and_then(|known| known.form.as_mut());
+        let words = form.and_then(|form| form.on_timeout.take_if(|words| words.id == push));
+        if let Some(words) = words {
+            self.remember(|known| known.form = None);
+            self.pushes.push(words);
         }
     }
 
@@ -71,6 +107,8 @@ impl Conversation {
             push,
             moved,
             question,
+            more,
+            noted,
             ..
         } = &turn.answer;
         let is_message = match &turn.incoming.content {
@@ -118,8 +156,12 @@ impl Conversation {
             self.acked_at = Some(now);
         }
         self.pushes.extend(push.clone());
+        self.pushes.extend(more.iter().cloned());
+        if !noted.is_empty() {
+            self.remember(|known| noted.iter().for_each(|noted| known.apply(noted, now)));
+        }
         if let Some(moved) = moved {
-            self.apply_move(*moved, now);
+            self.apply_move(moved, now);
         }
         if is_message && self.state != State::Bot && self.state != State::Closed {
             self.unread = self.unread.saturating_add(1);
@@ -127,18 +169,23 @@ impl Conversation {
         self.last_message = turn.own(now).or_else(|| Some(turn.inbound(now)));
     }
 
-    fn apply_move(&mut self, moved: Move, now: Time) {
+    fn apply_move(&mut self, moved: &Move, now: Time) {
         match moved {
-            Move::Escalate { reason, priority } => {
+            Move::Escalate {
+                reason,
+                priority,
+                note,
+            } => {
                 let is_open = matches!(self.state, State::Waiting | State::Held | State::Snoozed);
                 if !is_open {
                     self.opened_at = now;
-                    self.reason = Some(reason);
-                    self.priority = priority;
+                    self.reason = Some(*reason);
+                    self.reason_note.clone_from(note);
+                    self.priority = *priority;
                     self.outcome = None;
                     self.owner = None;
                 } else {
-                    self.priority = self.priority.min(priority);
+                    self.priority = self.priority.min(*priority);
                 }
                 self.state = if self.owner.is_some() {
                     State::Assigned
@@ -167,7 +214,7 @@ impl Conversation {
             }
             Move::External { until } => {
                 self.state = State::External;
-                self.external_until = Some(until);
+                self.external_until = Some(*until);
             }
             Move::Unsubscribed => {
                 for push in &mut self.pushes {

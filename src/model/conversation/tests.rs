@@ -58,6 +58,7 @@ fn escalated() -> Answer {
     let moved = Some(Move::Escalate {
         reason: Reason::Unmatched,
         priority: Priority::Normal,
+        note: None,
     });
     Answer {
         moved,
@@ -350,7 +351,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(None),
         Just(Some(Move::Escalate {
             reason: Reason::Unmatched,
-            priority: Priority::High
+            priority: Priority::High,
+            note: None,
         })),
         Just(Some(Move::Owner)),
         Just(Some(Move::Follower)),

@@ -34,6 +34,9 @@ pub(super) struct ConversationShape {
     /// Why a person is asked.
     #[schema(required, inline, value_type = Option<ReasonWord>)]
     reason: Option<Reason>,
+    /// What the rule that handed over says about it.
+    #[schema(required)]
+    reason_note: Option<String>,
     /// Who has claimed it: `token:NAME` for an API token.
     #[schema(required, value_type = Option<String>)]
     owner: Option<AgentName>,
@@ -256,6 +259,7 @@ impl ConversationShape {
             state: conversation.state,
             priority: conversation.priority,
             reason: conversation.reason,
+            reason_note: conversation.reason_note.as_deref().map(str::to_owned),
             owner: conversation.owner.clone(),
             window_until: conversation.window.until(now),
             quota_left: conversation.window.left(now),
@@ -355,7 +359,7 @@ macro_rules! words {
 words! {
     StateWord: State = Bot "bot" Waiting "waiting" Assigned "assigned" Follower "follower" Held "held" External "external" Snoozed "snoozed" Closed "closed";
     PriorityWord: Priority = Urgent "urgent" High "high" Normal "normal" Low "low";
-    ReasonWord: Reason = Unmatched "unmatched" Repeated "repeated";
+    ReasonWord: Reason = Unmatched "unmatched" Repeated "repeated" Handoff "handoff" Form "form" Hook "hook" Unsendable "unsendable";
     OutcomeWord: Outcome = Solved "solved" SolvedLate "solved-late" Missed "missed" NoAnswerNeeded "no-answer-needed" Spam "spam" Moved "moved";
     DirectionWord: Direction = In "in" Out "out" Internal "internal";
     ByWord: By = Follower "follower" Rule "rule" Ack "ack" Agent "agent" System "system";

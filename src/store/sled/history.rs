@@ -96,6 +96,7 @@ impl Fates {
             Change::Claimed { .. }
             | Change::Released { .. }
             | Change::Closed { .. }
+            | Change::Tagged { .. }
             | Change::Sending { .. } => {}
         }
     }

@@ -22,10 +22,7 @@ pub(super) struct Due {
 impl Due {
     /// The push that [`Conversation::due`] returns from its time on.
     pub(super) fn of(conversation: &Conversation) -> Option<Self> {
-        let first = conversation
-            .pushes
-            .iter()
-            .find(|push| push.state != Delivery::Held)?;
+        let first = conversation.first_push()?;
         (first.state == Delivery::Queued).then_some(Self {
             at: first.not_before,
             push: first.id,
