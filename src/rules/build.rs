@@ -57,6 +57,7 @@ impl<'o> Build<'o> {
             events: HashMap::default(),
             messages: Vec::new(),
             tests: InlineTests::default(),
+            calendars: Vec::new(),
         };
         Self {
             options,

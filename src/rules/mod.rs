@@ -4,6 +4,7 @@
 //! [`read_directory`] → [`compile`] → [`RuleSet::find`] → [`RuleSet::answer`] and [`RuleSet::explain`].
 
 mod build;
+mod calendar_file;
 mod checked;
 mod compile;
 mod desk_file;
