@@ -8,7 +8,7 @@ use super::desk_file;
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
 use super::index::RuleSet;
 use super::rule;
-use super::sheet::{Key, Sheet, keys};
+use super::sheet::Sheet;
 use super::source::{Cuts, Source};
 use super::syntax;
 use crate::model::desk::DeskSettings;
@@ -26,8 +26,8 @@ const LATER_FILES: &[&str] = &[
     "_brand.toml",
 ];
 
-const TOP: &[Key] = keys!(["rule", "defaults"], not_yet["test"]);
-const DEFAULTS: &[Key] = keys!(["accounts"], not_yet []);
+const TOP: &[&str] = &["rule", "defaults", "test"];
+const DEFAULTS: &[&str] = &["accounts", "owner"];
 
 /// What compiling may know besides the files.
 #[derive(Clone, Debug, Default)]

@@ -8,15 +8,15 @@ use toml::de::DeTable;
 
 use super::diagnostic::{Code, Words};
 use super::reply::too_long;
-use super::sheet::{Key, Sheet, Value, keys};
+use super::sheet::{Sheet, Value};
 use super::template::{Written, pieces};
 use crate::model::desk::DeskSettings;
 use crate::model::reply::TEXT_LIMIT;
 
-const DESK: &[Key] = keys!(
-    ["ack", "ack_every", "sorry", "unsupported", "human_reserve", "quiet_after", "allow_empty"],
-    not_yet []
-);
+const DESK: &[&str] = &[
+    "ack", "ack_every", "sorry", "unsupported", "human_reserve", "quiet_after", "allow_empty",
+    "offer", "offer_text", "answer_takes",
+];
 /// Settings of the format that this version reads over: leaving them out changes no answer.
 const WITHOUT_EFFECT: &[&str] = &["claim_timeout", "calendar", "sla", "alert"];
 /// WeChat allows five pushes per message.
