@@ -1,6 +1,7 @@
 //! Compiles rule files into a rule set. Never fails: it gives what it can, and remarks.
 //! Owns: which file is what, the order of checks. Uses: all of rules. Never: I/O, the clock.
 
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use toml::de::{DeTable, DeValue};
 
 use super::build::Build;
@@ -30,12 +31,26 @@ const TOP: &[&str] = &["rule", "defaults", "test"];
 const DEFAULTS: &[&str] = &["accounts", "owner"];
 
 /// What compiling may know besides the files.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The accounts there are; `None` when nobody knows, then names are not checked.
     pub accounts: Option<Vec<AccountName>>,
     /// The desk's settings where `_desk.toml` says nothing.
     pub desk: DeskSettings,
+    /// The zone of times in rules where they name none; Asia/Shanghai by default.
+    pub timezone: TimeZone,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            accounts: None,
+            desk: DeskSettings::default(),
+            timezone: TimeZoneDatabase::bundled()
+                .get("Asia/Shanghai")
+                .expect("the bundled zones have Asia/Shanghai"),
+        }
+    }
 }
 
 /// What became of rule files.
