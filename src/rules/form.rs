@@ -40,12 +40,12 @@ pub(super) fn saved(steps: Option<&Rare<'_>>) -> Vec<String> {
     steps.iter().filter_map(name).collect()
 }
 
-/// Reads a form. `names` are those that are known before its first question.
+/// Reads a form. `names` are those that are known before its first question; those of its answers are added.
 pub(super) fn read(
     sheet: &mut Sheet<'_>,
     form: Option<&Rare<'_>>,
     steps: Option<&Rare<'_>>,
-    names: &Names,
+    names: &mut Names,
 ) -> Option<FormPlan> {
     let mut plan = FormPlan {
         steps: Box::default(),
@@ -75,7 +75,7 @@ pub(super) fn read(
     (sheet.remarks.errors() == errors).then_some(plan)
 }
 
-fn read_form(sheet: &mut Sheet<'_>, value: &Value<'_>, plan: &mut FormPlan, names: &Names) {
+fn read_form(sheet: &mut Sheet<'_>, value: &Value<'_>, plan: &mut FormPlan, names: &mut Names) {
     let Some(table) = sheet.table("form", value) else {
         return;
     };
@@ -93,8 +93,8 @@ fn read_form(sheet: &mut Sheet<'_>, value: &Value<'_>, plan: &mut FormPlan, name
                 let texts = sheet.strings("cancel", value);
                 plan.cancel = texts.iter().filter_map(|text| word(sheet, text)).collect();
             }
-            key @ "on_cancel" => plan.on_cancel = line(sheet, key, value, &mut names.clone()),
-            key => plan.on_timeout = line(sheet, key, value, &mut names.clone()),
+            key @ "on_cancel" => plan.on_cancel = line(sheet, key, value, names),
+            key => plan.on_timeout = line(sheet, key, value, names),
         }
     }
 }
@@ -115,7 +115,11 @@ fn line(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>, names: &mut Names) 
     gaps::line(sheet, &text, names)
 }
 
-fn read_steps(sheet: &mut Sheet<'_>, value: &Value<'_>, names: &Names) -> Option<Box<[Step]>> {
+fn read_steps(
+    sheet: &mut Sheet<'_>,
+    value: &Value<'_>,
+    names: &mut Names,
+) -> Option<Box<[Step]>> {
     let span = sheet.span(value.span());
     let DeValue::Array(items) = value.get_ref() else {
         let expected = ("要写成 [[rule.step]]", "must be [[rule.step]]");
@@ -130,11 +134,10 @@ fn read_steps(sheet: &mut Sheet<'_>, value: &Value<'_>, names: &Names) -> Option
         sheet.report(Code::TooMany, span, words);
         return None;
     }
-    let mut names = names.clone();
     let mut steps: Vec<Step> = Vec::with_capacity(items.len());
     for item in items {
         let table = sheet.table("step", item)?;
-        let step = read_step(sheet, item, table, &mut names, &steps);
+        let step = read_step(sheet, item, table, names, &steps);
         if let Some(step) = step {
             names.give(step.save.to_string());
             steps.push(step);

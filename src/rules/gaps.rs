@@ -14,8 +14,6 @@ use super::template::{Template, Written as Piece, pieces};
 
 /// What every rule knows.
 const EVERYWHERE: [&str; 5] = ["follower.id", "queue.ahead", "queue.eta", "today", "now"];
-/// Before the name of a field of a hook's answer; which fields it has, nobody knows before.
-const HOOK: &str = "hook.";
 
 /// The names that a rule's texts may use.
 #[derive(Clone, Default)]
@@ -24,9 +22,13 @@ pub(super) struct Names {
     alternatives: Vec<Vec<String>>,
     /// What is there in any case.
     given: Vec<String>,
-    has_hook: bool,
-    /// Every name that a text used so far.
+    /// Beginnings of names that are always there, however they go on.
+    given_all: Vec<&'static str>,
+    /// Whether it is not known what is known.
+    is_open: bool,
+    /// Every name that a text used since the last time it was asked.
     used: Vec<Box<str>>,
+    wants_queue: bool,
 }
 
 impl Names {
@@ -39,8 +41,15 @@ impl Names {
         Self {
             alternatives: alternatives(written, regexes),
             given: calendars.collect(),
-            has_hook: false,
-            used: Vec::new(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes every name: what the rule knows cannot be told.
+    pub(super) fn anything() -> Self {
+        Self {
+            is_open: true,
+            ..Self::default()
         }
     }
 
@@ -49,9 +58,14 @@ impl Names {
         self.given.push(name);
     }
 
-    /// Adds the fields of a hook's answer.
-    pub(super) fn give_hook(&mut self) {
-        self.has_hook = true;
+    /// Adds every name that begins so: fields of an answer that nobody has seen.
+    pub(super) fn give_all(&mut self, beginning: &'static str) {
+        self.given_all.push(beginning);
+    }
+
+    /// Whether a text said how long the queue is.
+    pub(super) const fn wants_queue(&self) -> bool {
+        self.wants_queue
     }
 
     /// Whether a name has a value in any case.
@@ -64,8 +78,19 @@ impl Names {
         };
         EVERYWHERE.contains(&name)
             || self.given.iter().any(|known| known == name)
-            || (self.has_hook && name.strip_prefix(HOOK).is_some_and(|field| !field.is_empty()))
+            || self.begins_given(name)
             || in_all(&self.alternatives)
+            || self.is_open
+    }
+
+    fn begins_given(&self, name: &str) -> bool {
+        let mut beginnings = self.given_all.iter();
+        beginnings.any(|beginning| name.len() > beginning.len() && name.starts_with(beginning))
+    }
+
+    fn note(&mut self, name: &str) {
+        self.wants_queue |= name.starts_with("queue.");
+        self.used.push(name.into());
     }
 
     /// Takes the names that were used since the last time.
@@ -170,7 +195,7 @@ pub(super) fn gapped(sheet: &mut Sheet<'_>, text: &Text<'_>, names: &mut Names) 
                 lone_brace(sheet, span);
                 is_whole = false;
             }
-            Piece::Gap(name, _) if names.has(name) => names.used.push((*name).into()),
+            Piece::Gap(name, _) if names.has(name) => names.note(name),
             Piece::Gap(name, range) => {
                 let span = sheet.inside(text, range.clone());
                 unknown(sheet, name, span, names);
@@ -219,9 +244,7 @@ pub(super) fn unknown(sheet: &mut Sheet<'_>, name: &str, span: Range<usize>, nam
         ),
         None => {
             let mut known: Vec<String> = known.iter().map(|name| format!("{{{name}}}")).collect();
-            if names.has_hook {
-                known.push("{hook.…}".to_owned());
-            }
+            known.extend(names.given_all.iter().map(|name| format!("{{{name}…}}")));
             let known = known.join("、");
             Words::new(
                 format!("可以用:{known};要写大括号本身,就写两个 `{{{{`"),

@@ -269,6 +269,11 @@ pub(super) fn desk(sheet: &mut Sheet<'_>, value: &Value<'_>, answers: Answers) -
         }
         agent = Some(text.text.into());
     }
+    is_message_only(sheet, span, answers).then_some(Reply::Transfer { agent })
+}
+
+/// Whether WeChat takes its own desk as an answer; reports it if not.
+pub(super) fn is_message_only(sheet: &mut Sheet<'_>, span: Range<usize>, answers: Answers) -> bool {
     if answers.events {
         sheet.report(
             Code::BadReply,
@@ -278,7 +283,6 @@ pub(super) fn desk(sheet: &mut Sheet<'_>, value: &Value<'_>, answers: Answers) -
                 "`desk` (to WeChat's own desk) can answer messages only, not events",
             ),
         );
-        return None;
     }
-    Some(Reply::Transfer { agent })
+    !answers.events
 }

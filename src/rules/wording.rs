@@ -38,6 +38,9 @@ pub(super) struct Says<'t> {
 }
 
 impl<'t> Keys<'t> {
+    /// All of them.
+    pub(super) const ALL: &'static [&'static str] = &["reply", "replies", "pick"];
+
     /// Keeps a value if its key is one of these.
     pub(super) fn take(&mut self, key: &str, value: &'t Value<'t>) -> bool {
         let place = match key {
@@ -125,6 +128,17 @@ impl<'t> Keys<'t> {
 }
 
 impl Says<'_> {
+    /// Whether a text in it may have placeholders.
+    pub(super) fn have_gaps(&self) -> bool {
+        self.drafts.iter().any(|draft| match draft {
+            Draft::Text(text) => text.text.contains('{'),
+            Draft::Other(other) => {
+                let fallback = other.fallback.as_ref();
+                !other.gapped.is_empty() || fallback.is_some_and(|text| text.text.contains('{'))
+            }
+        })
+    }
+
     /// Every reply with its placeholders checked; `None` when there is none or one is wrong.
     pub(super) fn checked(&self, sheet: &mut Sheet<'_>, names: &mut Names) -> Option<Vec<Said>> {
         let mut says = Vec::with_capacity(self.drafts.len());
