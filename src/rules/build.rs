@@ -60,6 +60,7 @@ impl<'o> Build<'o> {
             wants_queue: false,
             named: HashMap::default(),
             tests: InlineTests::default(),
+            calendars: Vec::new(),
         };
         Self {
             options,
