@@ -21,10 +21,15 @@ pub(super) fn is_good(sheet: &mut Sheet<'_>, key: &str, text: &Text<'_>) -> bool
     };
     let written = text.text.get(host.clone()).unwrap_or_default();
     if written.contains('@') {
-        secret(sheet, key, text.span.clone(), Words::new(
-            "网址里不写用户名和密码",
-            "leave user and password out of the address",
-        ));
+        secret(
+            sheet,
+            key,
+            text.span.clone(),
+            Words::new(
+                "网址里不写用户名和密码",
+                "leave user and password out of the address",
+            ),
+        );
         return false;
     }
     if let Some(gap) = written.find('{') {

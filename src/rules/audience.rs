@@ -58,9 +58,8 @@ pub(super) fn tags(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Optio
 
 fn tag(sheet: &mut Sheet<'_>, text: &Text<'_>) -> Option<Box<str>> {
     let name = text.text.trim();
-    let is_good = !name.is_empty()
-        && name.chars().count() <= TAG_LENGTH
-        && !name.contains(char::is_control);
+    let is_good =
+        !name.is_empty() && name.chars().count() <= TAG_LENGTH && !name.contains(char::is_control);
     if !is_good {
         let words = Words::new(
             format!("标签要有 1 到 {TAG_LENGTH} 个字"),

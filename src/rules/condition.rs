@@ -81,7 +81,11 @@ impl Hours<'_> {
     }
 
     fn unknown(&self, sheet: &mut Sheet<'_>, text: &Text<'_>) {
-        let names = || self.calendars.iter().filter_map(|(name, _)| name.as_deref());
+        let names = || {
+            self.calendars
+                .iter()
+                .filter_map(|(name, _)| name.as_deref())
+        };
         let words = Words::new(
             format!("_calendar.toml 里没有日历 \"{}\"", text.text),
             format!("there is no calendar \"{}\" in _calendar.toml", text.text),

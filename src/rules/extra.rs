@@ -79,11 +79,19 @@ pub(super) fn read(
     if written.rare("hook").is_some() {
         answered.give_all("hook.");
     }
-    let mut says = written.says.checked(sheet, &mut answered).unwrap_or_default();
+    let mut says = written
+        .says
+        .checked(sheet, &mut answered)
+        .unwrap_or_default();
     per_account(sheet, written, &mut extra, &mut answered, around.options);
     let used = answered.take_used();
     conditions(sheet, written, &mut extra.conditions, around);
-    texts(sheet, written, &mut extra, (&mut base, &mut full, &mut answered));
+    texts(
+        sheet,
+        written,
+        &mut extra,
+        (&mut base, &mut full, &mut answered),
+    );
     flags(sheet, written, &mut extra, &mut says);
     check_together(sheet, written, &extra);
     let pointed = written.rare("use_reply_of").and_then(|rare| {
@@ -104,7 +112,9 @@ pub(super) fn read(
         }
         return None;
     }
-    let wants_queue = [&base, &full, &answered].iter().any(|names| names.wants_queue());
+    let wants_queue = [&base, &full, &answered]
+        .iter()
+        .any(|names| names.wants_queue());
     let reply = (says.len() == 1).then(|| says.remove(0));
     if !says.is_empty() {
         extra.wording = Some(Wording {
@@ -154,7 +164,9 @@ fn conditions(
     for Rare { key, value, .. } in &written.rare {
         match *key {
             "during" => conditions.during = condition::hours(sheet, key, value, &mut around.hours),
-            "outside" => conditions.outside = condition::hours(sheet, key, value, &mut around.hours),
+            "outside" => {
+                conditions.outside = condition::hours(sheet, key, value, &mut around.hours)
+            }
             "between" => {
                 conditions.between = condition::between(sheet, value, &around.options.timezone);
             }
@@ -201,7 +213,10 @@ fn flags(sheet: &mut Sheet<'_>, written: &Written<'_>, extra: &mut Extra, says: 
             "min_score" => {
                 extra.min_score = sheet.number(key, value, SCORES);
                 if written.like.is_empty() {
-                    let words = Words::new("`min_score` 要和 `like` 一起用", "`min_score` goes with `like`");
+                    let words = Words::new(
+                        "`min_score` 要和 `like` 一起用",
+                        "`min_score` goes with `like`",
+                    );
                     sheet.report(Code::Together, span.clone(), words);
                 }
             }
@@ -221,8 +236,19 @@ fn transfer() -> Said {
 
 fn check_together(sheet: &mut Sheet<'_>, written: &Written<'_>, extra: &Extra) {
     if let Some(silent) = written.rare("silent").filter(|_| extra.is_silent) {
-        let others = ["use_reply_of", "desk", "handoff", "form", "step", "hook", "account"];
-        let other = others.iter().copied().find(|key| written.rare(key).is_some());
+        let others = [
+            "use_reply_of",
+            "desk",
+            "handoff",
+            "form",
+            "step",
+            "hook",
+            "account",
+        ];
+        let other = others
+            .iter()
+            .copied()
+            .find(|key| written.rare(key).is_some());
         if let Some(other) = other.or(written.has_reply.then_some("reply")) {
             beside(sheet, &silent.span, "silent", other);
         }
@@ -231,7 +257,10 @@ fn check_together(sheet: &mut Sheet<'_>, written: &Written<'_>, extra: &Extra) {
         beside(sheet, &pointed.span, "use_reply_of", "reply");
     }
     let has_answer = extra.hook.as_ref().is_some_and(|hook| hook.reply.is_some());
-    if let Some(hook) = written.rare("hook").filter(|_| has_answer && written.has_reply) {
+    if let Some(hook) = written
+        .rare("hook")
+        .filter(|_| has_answer && written.has_reply)
+    {
         let words = Words::new(
             "hook 里有 `reply`,规则自己的回复就不会说了",
             "the hook has a `reply`, so the rule's own is never said",
@@ -321,7 +350,11 @@ fn check_all_covered(
     if written.has_reply || speaks.iter().any(|key| written.rare(key).is_some()) {
         return;
     }
-    let is_covered = |name: &Text<'_>| wordings.iter().any(|(known, _)| known.as_str() == name.text);
+    let is_covered = |name: &Text<'_>| {
+        wordings
+            .iter()
+            .any(|(known, _)| known.as_str() == name.text)
+    };
     let names = written.accounts.as_deref().unwrap_or_default();
     if names.is_empty() || !names.iter().all(is_covered) {
         let words = Words::new(

@@ -1,8 +1,6 @@
 //! Checks the values of a rule one by one: accounts, events, message types, patterns, regexes.
 //! Owns: which values are legal and what to say if not. Uses: sheet, regexes. Never: the set as a whole.
 
-use std::ops::Range;
-
 use super::diagnostic::{Code, Diagnostic, Words, did_you_mean};
 use super::pattern::Pattern;
 use super::regexes::{self, Compiled};

@@ -29,7 +29,8 @@ const NAME_LENGTH: usize = 64;
 
 /// The names under which answers are kept, right or wrong: replies may use them.
 pub(super) fn saved(steps: Option<&Rare<'_>>) -> Vec<String> {
-    let DeValue::Array(steps) = steps.map_or(&DeValue::Boolean(false), |steps| steps.value.get_ref())
+    let DeValue::Array(steps) =
+        steps.map_or(&DeValue::Boolean(false), |steps| steps.value.get_ref())
     else {
         return Vec::new();
     };
@@ -60,10 +61,7 @@ pub(super) fn read(
     }
     let Some(steps) = steps else {
         let span = form.map(|form| form.span.clone()).unwrap_or_default();
-        let words = Words::new(
-            "`form` 没有问题可问",
-            "`form` has no question to ask",
-        );
+        let words = Words::new("`form` 没有问题可问", "`form` has no question to ask");
         let help = Words::new(
             "在下面加 [[rule.step]],写 ask 和 save",
             "add [[rule.step]] below, with ask and save",
@@ -115,11 +113,7 @@ fn line(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>, names: &mut Names) 
     gaps::line(sheet, &text, names)
 }
 
-fn read_steps(
-    sheet: &mut Sheet<'_>,
-    value: &Value<'_>,
-    names: &mut Names,
-) -> Option<Box<[Step]>> {
+fn read_steps(sheet: &mut Sheet<'_>, value: &Value<'_>, names: &mut Names) -> Option<Box<[Step]>> {
     let span = sheet.span(value.span());
     let DeValue::Array(items) = value.get_ref() else {
         let expected = ("要写成 [[rule.step]]", "must be [[rule.step]]");
@@ -247,11 +241,7 @@ fn pattern(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<regex::Regex> {
 }
 
 /// `then = "handoff"`, `"cancel"` or `{ say = "…" }`.
-fn after_tries(
-    sheet: &mut Sheet<'_>,
-    value: &Value<'_>,
-    names: &mut Names,
-) -> Option<AfterTries> {
+fn after_tries(sheet: &mut Sheet<'_>, value: &Value<'_>, names: &mut Names) -> Option<AfterTries> {
     let DeValue::Table(table) = value.get_ref() else {
         let choices = [
             ("handoff", AfterTries::Handoff),

@@ -75,7 +75,10 @@ fn reason(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Arc<str>> {
     let text = sheet.string("reason", value)?;
     if text.text.len() > REASON_LIMIT {
         let words = Words::new(
-            format!("`reason` 最多 {REASON_LIMIT} 字节(约 {} 个汉字)", REASON_LIMIT / 3),
+            format!(
+                "`reason` 最多 {REASON_LIMIT} 字节(约 {} 个汉字)",
+                REASON_LIMIT / 3
+            ),
             format!("`reason` has at most {REASON_LIMIT} bytes"),
         );
         sheet.report(Code::BadValue, text.span, words);

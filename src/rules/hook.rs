@@ -14,7 +14,9 @@ use super::sheet::{Sheet, Text, Value};
 use super::spec::{Handoff, Hook};
 use crate::model::hook::HOOK_WITHIN;
 
-const HOOK: &[&str] = &["url", "body", "secret", "timeout", "reply", "missing", "error"];
+const HOOK: &[&str] = &[
+    "url", "body", "secret", "timeout", "reply", "missing", "error",
+];
 const ERROR: &[&str] = &["reply", "handoff"];
 const SHORTEST: Duration = Duration::from_millis(100);
 /// How a variable of the environment is named.

@@ -60,8 +60,14 @@ pub(super) fn read(
     };
     if !names.has(&key.text) || key.text.contains('.') {
         let words = Words::new(
-            format!("每个 `regex` 里都要有捕获 (?<{}>…),别的触发条件没有它", key.text),
-            format!("every `regex` needs the capture (?<{}>…); other triggers do not give it", key.text),
+            format!(
+                "每个 `regex` 里都要有捕获 (?<{}>…),别的触发条件没有它",
+                key.text
+            ),
+            format!(
+                "every `regex` needs the capture (?<{}>…); other triggers do not give it",
+                key.text
+            ),
         );
         sheet.report(Code::Together, key.span, words);
         return None;

@@ -79,9 +79,7 @@ pub(super) fn duration(
 
 fn parse_duration(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;
-    let signed: SignedDuration = span
-        .to_duration(SpanRelativeTo::days_are_24_hours())
-        .ok()?;
+    let signed: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     Duration::try_from(signed).ok()
 }
 
@@ -126,7 +124,9 @@ pub(super) fn moment(
         span,
         Words::new(
             format!("`{key}` 里没有这一天或这个时间,要写成 2027-02-14 或 2027-02-14T09:00"),
-            format!("`{key}`: there is no such day or moment; write 2027-02-14 or 2027-02-14T09:00"),
+            format!(
+                "`{key}`: there is no such day or moment; write 2027-02-14 or 2027-02-14T09:00"
+            ),
         ),
     );
     None

@@ -14,7 +14,9 @@ use crate::model::reply::TEXT_LIMIT;
 
 /// A rule may have at most so many replies.
 const MOST_REPLIES: usize = 20;
-const ENTRY: &[&str] = &["text", "image", "voice", "video", "music", "news", "desk", "fallback"];
+const ENTRY: &[&str] = &[
+    "text", "image", "voice", "video", "music", "news", "desk", "fallback",
+];
 
 /// What a rule answers; some replies are for messages only.
 #[derive(Clone, Copy, Debug)]

@@ -16,10 +16,30 @@ use crate::model::hook::{HookAnswer, HookFault};
 use crate::model::{AccountName, Time};
 
 const TEST: &[&str] = &[
-    "say", "event", "key", "message", "account", "expect", "expect_not", "has", "at", "tags", "name", "hook", "turns",
+    "say",
+    "event",
+    "key",
+    "message",
+    "account",
+    "expect",
+    "expect_not",
+    "has",
+    "at",
+    "tags",
+    "name",
+    "hook",
+    "turns",
 ];
 const TURN: &[&str] = &[
-    "say", "event", "key", "message", "after", "expect", "expect_not", "has", "hook",
+    "say",
+    "event",
+    "key",
+    "message",
+    "after",
+    "expect",
+    "expect_not",
+    "has",
+    "hook",
 ];
 /// A turn follows the one before at most so much later.
 const MOST_AFTER: Duration = Duration::from_secs(366 * 86_400);
@@ -78,7 +98,10 @@ impl ScriptTurn {
 #[derive(Clone, Debug)]
 enum OwnedAsked {
     Say(Box<str>),
-    Event { name: Box<str>, key: Option<Box<str>> },
+    Event {
+        name: Box<str>,
+        key: Option<Box<str>>,
+    },
     Message(Box<str>),
 }
 
@@ -100,6 +123,23 @@ pub(super) enum Asks<'t> {
         name: Box<str>,
         turns: Box<[ScriptTurn]>,
     },
+}
+
+impl Written<'_> {
+    /// The test as a conversation: its name and turns.
+    pub(super) fn script(&self, place: &Place) -> (Box<str>, Box<[ScriptTurn]>) {
+        match &self.asks {
+            Asks::Script { name, turns } => (name.clone(), turns.clone()),
+            Asks::Once(draft) => {
+                let turn = Turn {
+                    draft: *draft,
+                    ..Turn::default()
+                };
+                let turns = turn.finish(place.clone()).into_iter().collect();
+                (Box::default(), turns)
+            }
+        }
+    }
 }
 
 /// Reads `tests`; what is wrong is reported and left out.
@@ -269,8 +309,8 @@ impl<'t> Turn<'t> {
     fn check_asked(&self, sheet: &mut Sheet<'_>, span: &Range<usize>) -> Option<()> {
         let draft = &self.draft;
         let asked = [draft.say, draft.event, draft.message];
-        let is_good = asked.iter().flatten().count() == 1
-            && (draft.key.is_none() || draft.event.is_some());
+        let is_good =
+            asked.iter().flatten().count() == 1 && (draft.key.is_none() || draft.event.is_some());
         if is_good {
             return Some(());
         }

@@ -71,10 +71,7 @@ impl Cells {
             let line = reader.position().line();
             let is_there = reader.read_record(&mut record).map_err(|error| Fault {
                 line,
-                message: Words::new(
-                    format!("CSV 写法不对:{error}"),
-                    format!("not CSV: {error}"),
-                ),
+                message: Words::new(format!("CSV 写法不对:{error}"), format!("not CSV: {error}")),
             })?;
             if !is_there {
                 break;
@@ -95,7 +92,10 @@ impl Cells {
         if columns.len() > MOST_COLUMNS {
             return Err(fault(Words::new(
                 format!("表格有 {} 列,最多 {MOST_COLUMNS} 列", columns.len()),
-                format!("the table has {} columns, at most {MOST_COLUMNS}", columns.len()),
+                format!(
+                    "the table has {} columns, at most {MOST_COLUMNS}",
+                    columns.len()
+                ),
             )));
         }
         for (place, name) in columns.iter().enumerate() {
@@ -191,7 +191,8 @@ impl Table {
         let columns = &self.cells.columns;
         let place = columns.iter().position(|name| **name == *column)?;
         let row = usize::try_from(row).ok()?;
-        self.cells.cell(row.checked_mul(columns.len())?.checked_add(place)?)
+        self.cells
+            .cell(row.checked_mul(columns.len())?.checked_add(place)?)
     }
 
     /// Notes a row's key; of rows with one key the first is found. A row without a key is never found.
@@ -208,7 +209,11 @@ impl Table {
                 ..
             } = self;
             rows.insert_unique(hasher.hash_one(key), narrow(row), |row| {
-                hasher.hash_one(slice(keys, key_ends, usize::try_from(*row).unwrap_or(usize::MAX)))
+                hasher.hash_one(slice(
+                    keys,
+                    key_ends,
+                    usize::try_from(*row).unwrap_or(usize::MAX),
+                ))
             });
         }
     }

@@ -120,7 +120,9 @@ impl<'t> Keys<'t> {
         } else if says.drafts.len() > MOST_AT_ONCE {
             let words = Words::new(
                 format!("微信一次最多收 {MOST_AT_ONCE} 条(1 条回复加 5 条客服消息),后面的发不出去"),
-                format!("WeChat takes {MOST_AT_ONCE} at a time (one answer, five pushes); the rest cannot be sent"),
+                format!(
+                    "WeChat takes {MOST_AT_ONCE} at a time (one answer, five pushes); the rest cannot be sent"
+                ),
             );
             sheet.report(Code::NeverSent, span, words);
         }
