@@ -18,7 +18,7 @@ const SHOWN: usize = 3;
 /// Runs every test of the rule set; one remark for each that fails.
 pub fn run_tests(rules: &ActiveRules) -> Vec<Diagnostic> {
     let beside = rules.set.inline_tests().filter_map(|test| {
-        let mut talk = Talk::new(rules, test.account.clone(), test.tags(), test.at);
+        let mut talk = Talk::new(rules, test.account.clone(), test.tags, test.at);
         let expected = Expected {
             rule: test.expect,
             not_rule: test.expect_not,
@@ -26,7 +26,10 @@ pub fn run_tests(rules: &ActiveRules) -> Vec<Diagnostic> {
         };
         talk.holds(&test.asked, None, &expected, &test.place)
     });
-    let scripts = rules.set.scripts().filter_map(|script| run_script(rules, script));
+    let scripts = rules
+        .set
+        .scripts()
+        .filter_map(|script| run_script(rules, script));
     beside.chain(scripts).collect()
 }
 
@@ -62,7 +65,12 @@ struct Talk<'r> {
 }
 
 impl<'r> Talk<'r> {
-    fn new(rules: &'r ActiveRules, account: AccountName, tags: &[Box<str>], at: Option<Time>) -> Self {
+    fn new(
+        rules: &'r ActiveRules,
+        account: AccountName,
+        tags: &[Box<str>],
+        at: Option<Time>,
+    ) -> Self {
         let follower = OpenId::parse("inline-test").expect("a legal openid");
         let now = at.unwrap_or_else(|| rules.set.test_time());
         let mut talk = Self {
@@ -111,7 +119,9 @@ impl<'r> Talk<'r> {
         };
         let step = decide(&message, &memory, self.rules, self.now);
         let decision = settled(step, hook, &message, &memory, self.rules, self.now);
-        let remark = judge(asked, expected, place, &decision, &message, self.rules, self.now);
+        let remark = judge(
+            asked, expected, place, &decision, &message, self.rules, self.now,
+        );
         self.remember(message, key, &decision);
         remark
     }
@@ -120,7 +130,10 @@ impl<'r> Talk<'r> {
         if !decision.is_kept {
             return;
         }
-        let mut conversation = self.conversation.take().unwrap_or_else(|| self.first_met(key));
+        let mut conversation = self
+            .conversation
+            .take()
+            .unwrap_or_else(|| self.first_met(key));
         let turn = Turn {
             key,
             account: self.account.clone(),
@@ -148,10 +161,10 @@ fn settled(
     match step {
         Step::Done(decision) => decision,
         Step::Ask(asked) => {
-            let answer = HookAnswer::Failed(HookFault::Offline);
+            let offline = HookAnswer::Failed(HookFault::Offline);
             asked
                 .continuation
-                .resume(&answer, message, memory, rules, now)
+                .resume(hook.unwrap_or(&offline), message, memory, rules, now)
         }
     }
 }
@@ -305,20 +318,18 @@ fn judge(
 /// Everything the follower reads.
 fn said(decision: &Decision) -> impl Iterator<Item = String> {
     let more = decision.answer.more.iter().map(|push| &push.reply);
-    decision.answer.passive().into_iter().chain(more).map(Reply::shown)
+    decision
+        .answer
+        .passive()
+        .into_iter()
+        .chain(more)
+        .map(Reply::shown)
 }
 
 /// Who was considered, and what became of each.
-fn trace(
-    decision: &Decision,
-    message: &Incoming,
-    rules: &ActiveRules,
-    now: Time,
-) -> Option<Words> {
+fn trace(decision: &Decision, message: &Incoming, rules: &ActiveRules, now: Time) -> Option<Words> {
     let found = decision.found.as_ref()?;
-    let explained = rules
-        .set
-        .explain(found, &question(&message.content), now);
+    let explained = rules.set.explain(found, &question(&message.content), now);
     if explained.is_empty() {
         return None;
     }

@@ -107,7 +107,10 @@ impl RuleSet {
     pub fn test_time(&self) -> Time {
         let noon = jiff::civil::date(2026, 6, 3).at(12, 0, 0, 0);
         let local = self.timezone.to_ambiguous_zoned(noon).compatible();
-        local.map_or_else(|_out_of_range| Time::default(), |noon| noon.timestamp().into())
+        local.map_or_else(
+            |_out_of_range| Time::default(),
+            |noon| noon.timestamp().into(),
+        )
     }
 
     /// Rules whose wordings are alike but not certain, at least as much as `least`, best first, with the wording.
