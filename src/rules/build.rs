@@ -77,6 +77,7 @@ impl<'o> Build<'o> {
             always: Vec::new(),
             events: HashMap::default(),
             messages: Vec::new(),
+            timezone: options.timezone.clone(),
             has_always: false,
             wants_queue: false,
             named: HashMap::default(),
