@@ -12,7 +12,8 @@ use crate::model::{ApiToken, RuleFiles, Time};
 use crate::store::{Error, Revision};
 
 use super::disk::{Disk, Map};
-use super::journal::{FORMAT, PART_BYTES, decode, encode, encode_into, opened, unreadable};
+use super::format::{FORMAT, Format, decode, encode, encode_into, opened, opened_as, unreadable};
+use super::journal::PART_BYTES;
 
 type Hash = [u8; 32];
 
@@ -64,14 +65,19 @@ fn put<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> Result<(), Error> {
         .map_err(Error::Unwritable)
 }
 
-/// Makes sure that everything stored is of a format that this version reads; marks a new store.
-pub(super) fn check_format(disk: &Disk) -> Result<(), Error> {
+/// The format that the store was left in, if it is one that this version reads; marks a new store.
+pub(super) fn format(disk: &Disk) -> Result<Format, Error> {
     match disk.find(Map::Catalog, FORMAT_KEY)? {
-        Some(value) => opened(&value, "the format").map(drop),
-        None => disk
-            .insert(Map::Catalog, FORMAT_KEY, vec![FORMAT])
-            .map_err(Error::Unwritable),
+        Some(value) => opened_as(&value, "the format").map(|(format, _)| format),
+        None => set_format(disk).map(|()| Format::Second),
     }
+}
+
+/// Notes that values of the newest format are written from now on. Durable on return.
+pub(super) fn set_format(disk: &Disk) -> Result<(), Error> {
+    disk.insert(Map::Catalog, FORMAT_KEY, vec![FORMAT])
+        .and_then(|()| disk.sync())
+        .map_err(Error::Unwritable)
 }
 
 /// The number from which on the journal is read at a start.

@@ -10,6 +10,8 @@ mod acts;
 mod browse;
 mod catalog;
 mod disk;
+mod first_format;
+mod format;
 mod history;
 mod journal;
 mod lanes;
@@ -23,6 +25,7 @@ mod shared;
 mod shelves;
 mod spill;
 mod turns;
+mod upgrade;
 mod writer;
 
 use std::fs::File;
