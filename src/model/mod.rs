@@ -22,7 +22,7 @@ pub use entry::{Answer, Change, Entry, Turn};
 pub use hook::{HookAnswer, HookCall, HookFault};
 pub use ids::{AccountName, AgentName, ConversationId, MessageId, OpenId, RuleId, TurnKey};
 pub use incoming::{Content, Event, EventKind, Field, Incoming};
-pub use media::{MediaFile, MediaIds, MediaKind};
+pub use media::{MediaFile, MediaIds, MediaKind, UploadedMedia};
 pub use message::{By, Delivery, Direction, Message};
 pub use remembered::{Form, Noted, Offer, Remembered};
 pub use reply::{Article, Reply};

@@ -31,6 +31,8 @@ pub(super) struct Shared {
     pub(super) ledger: Ledger,
     pub(super) health: Mutex<Health>,
     pub(super) is_closed: AtomicBool,
+    /// Whether revisions are being removed.
+    pub(super) is_pruning: AtomicBool,
 }
 
 impl Shared {
