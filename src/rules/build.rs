@@ -56,6 +56,9 @@ impl<'o> Build<'o> {
             always: Vec::new(),
             events: HashMap::default(),
             messages: Vec::new(),
+            has_always: false,
+            wants_queue: false,
+            named: HashMap::default(),
             tests: InlineTests::default(),
         };
         Self {

@@ -39,6 +39,12 @@ pub struct RuleSet {
     pub(super) events: HashMap<Box<str>, EventRules, RandomState>,
     /// Rules for message types.
     pub(super) messages: Vec<(Box<str>, RuleNumber)>,
+    /// Whether a rule speaks beside people.
+    pub(super) has_always: bool,
+    /// Whether a reply says how long the queue is.
+    pub(super) wants_queue: bool,
+    /// Rules that go on over several messages, by id.
+    pub(super) named: HashMap<Box<str>, RuleNumber, RandomState>,
     pub(super) tests: InlineTests,
 }
 
@@ -138,6 +144,16 @@ impl RuleSet {
     /// The settings of the desk: those given, as `_desk.toml` changed them.
     pub const fn settings(&self) -> &DeskSettings {
         &self.settings
+    }
+
+    /// Whether a rule speaks while a person owns the conversation.
+    pub const fn has_always(&self) -> bool {
+        self.has_always
+    }
+
+    /// Whether a reply says how long the queue is.
+    pub const fn wants_queue(&self) -> bool {
+        self.wants_queue
     }
 
     /// How many rules are in force.

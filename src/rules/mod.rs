@@ -1,11 +1,12 @@
 //! Understands rule files: compiles them, finds the rule that answers, and explains why.
 //! Owns: the rule format, normalised text, matching, order, remarks. Uses: model. Never: I/O beyond `read_directory`, async, WeChat's XML.
 //!
-//! [`read_directory`] → [`compile`] → [`RuleSet::find`] → [`RuleSet::answer`] and [`RuleSet::explain`].
+//! [`read_directory`] → [`compile`] → [`RuleSet::find`] → [`RuleSet::course`] and [`RuleSet::explain`].
 
 mod build;
 mod checked;
 mod compile;
+mod course;
 mod desk_file;
 pub mod diagnostic;
 mod directory;
@@ -30,10 +31,13 @@ mod template;
 mod words;
 
 pub use compile::{Compiled, FileSummary, Options, compile};
+pub use course::{Course, Place};
 pub use diagnostic::{Code, Diagnostic, Lang, Severity};
 pub use directory::{Error, read_directory};
 pub use explain::{Explained, Matched};
-pub use found::{Answered, Candidate, Edge, Found, MOST_CANDIDATES, MatchKind, Question, Verdict};
+pub use found::{
+    Asking, Candidate, Edge, Found, MOST_CANDIDATES, MatchKind, Question, Unfit, Verdict,
+};
 pub use index::RuleSet;
 pub use inline_tests::{Asked, InlineTest};
 pub use normalize::{Normalized, normalize, normalize_with_origins};
