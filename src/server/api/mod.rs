@@ -63,6 +63,9 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
                 .route(web::post().to(conversations::reply)),
         )
         .service(
+            resource("/conversations/{id}/tags", "POST").route(web::post().to(conversations::tag)),
+        )
+        .service(
             resource("/tokens", "GET, POST")
                 .route(web::get().to(tokens::list))
                 .route(web::post().to(tokens::add)),
@@ -121,6 +124,7 @@ async fn json_body<T: DeserializeOwned>(
         conversations::close,
         conversations::note,
         conversations::reply,
+        conversations::tag,
         tokens::list,
         tokens::add,
         tokens::revoke,
