@@ -26,5 +26,5 @@ pub use media::{MediaFile, MediaIds, MediaKind, UploadedMedia};
 pub use message::{By, Delivery, Direction, Message};
 pub use remembered::{Form, Noted, Offer, Remembered};
 pub use reply::{Article, Reply};
-pub use rule_files::RuleFiles;
+pub use rule_files::{FileChanges, RuleFiles};
 pub use time::Time;
