@@ -154,6 +154,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         max_skew: settings.max_skew,
         turns,
         keeper: Arc::clone(&keeper),
+        backtest: tokio::sync::Mutex::default(),
         access,
         metrics,
     };

@@ -1,6 +1,7 @@
 //! Serves version 1 of the JSON API.
 //! Owns: its routes and its document. Uses: store, turn, model. Never: cookies; WeChat's callback.
 
+mod backtest;
 mod conversations;
 mod cursor;
 mod rule_shapes;
@@ -89,6 +90,7 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
         )
         .service(resource("/rules/rollback", "POST").route(web::post().to(rules::roll_back)))
         .service(resource("/rules/publish", "POST").route(web::post().to(rules::publish)))
+        .service(resource("/rules/backtest", "POST").route(web::post().to(backtest::backtest)))
         .service(
             resource("/rules/{id}", "GET, PATCH, DELETE")
                 .route(web::get().to(rules::show_rule))
@@ -173,6 +175,7 @@ async fn json_body_up_to<T: DeserializeOwned>(
         rules::change_rule,
         rules::remove_rule,
         try_out::try_out,
+        backtest::backtest,
     )
 )]
 struct Document;
