@@ -112,15 +112,16 @@ pub(super) async fn revisions(
 pub(super) async fn revision(
     Viewer(_): Viewer,
     site: Data<Site>,
-    number: Path<u64>,
+    number: Path<String>,
 ) -> Result<Json<RevisionFilesShape>, Problem> {
-    let missing = || Problem::from(Refused::NoRevision(*number));
+    let number = revision_number(&number)?;
+    let missing = || Problem::from(Refused::NoRevision(number));
     let all = site.store.revisions().await?;
     let revision = all
         .into_iter()
-        .find(|revision| revision.revision == *number)
+        .find(|revision| revision.revision == number)
         .ok_or_else(missing)?;
-    let files = site.store.revision_files(*number).await?;
+    let files = site.store.revision_files(number).await?;
     let files = files.ok_or_else(missing)?.0.into_iter();
     let files = files.map(|(path, bytes)| KeptFileShape {
         path,
@@ -438,13 +439,17 @@ fn revision_shape(revision: Revision, running: Option<u64>) -> RevisionShape {
     }
 }
 
+fn revision_number(text: &str) -> Result<u64, Problem> {
+    text.parse().map_err(|_not_a_number| Problem::not_found())
+}
+
 /// The files of a revision, or of the directory.
 async fn side(site: &Site, name: &str) -> Result<RuleFiles, Problem> {
     if name == DIRECTORY {
         let files = site.keeper.directory_files().await?;
         return Ok(files.map_err(Refused::Unreadable)?);
     }
-    let number: u64 = name.parse().map_err(|_not_a_number| Problem::not_found())?;
+    let number = revision_number(name)?;
     let files = site.store.revision_files(number).await?;
     Ok(files.ok_or(Refused::NoRevision(number))?)
 }
