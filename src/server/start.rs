@@ -198,5 +198,6 @@ fn options(settings: &Settings) -> rules::Options {
     rules::Options {
         accounts: Some(accounts),
         desk: settings.desk.clone(),
+        timezone: settings.timezone.clone(),
     }
 }
