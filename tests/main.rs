@@ -10,10 +10,12 @@
 
 mod api;
 mod architecture;
+mod backtest;
 mod config;
 mod crowd;
 mod operation;
 mod rules;
+mod rules_life;
 mod simulator;
 mod store;
 mod support;

@@ -3,6 +3,7 @@
 //!
 //! The webhook, `try`, the console, inline tests and back-tests all call [`decide`].
 
+pub mod backtest;
 mod case;
 mod form;
 mod gaps;

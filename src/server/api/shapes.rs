@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::rule_shapes::{DiagnosticShape, FileConflictShape};
 use crate::model::Conversation;
 use crate::model::entry::{Outcome, Priority, Reason};
 use crate::model::message::PushError;
@@ -14,6 +15,8 @@ use crate::model::{
     AccountName, AgentName, ApiToken, By, ConversationId, Delivery, Direction, Message, MessageId,
     OpenId, Role, RuleId, State, Time,
 };
+use crate::rules::Diagnostic;
+use crate::server::rules::FileConflict;
 
 /// One conversation without its history.
 #[derive(Serialize, ToSchema)]
@@ -56,6 +59,9 @@ pub(super) struct ConversationShape {
     /// How it ended, when it is closed.
     #[schema(required, inline, value_type = Option<OutcomeWord>)]
     outcome: Option<Outcome>,
+    /// What people call the follower, sorted.
+    #[schema(value_type = Vec<String>)]
+    tags: Vec<Box<str>>,
     /// The newest line of the history.
     #[schema(required)]
     last_message: Option<MessageShape>,
@@ -170,6 +176,14 @@ pub(super) struct Note {
     pub(super) text: Box<str>,
 }
 
+/// What to call the follower from now on.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Tags {
+    /// All of them: at most 32, each of 1 to 64 bytes without control characters.
+    #[schema(value_type = Vec<String>)]
+    pub(super) tags: Vec<Box<str>>,
+}
+
 /// Something to write to the follower.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewReply {
@@ -247,6 +261,15 @@ pub(super) struct ProblemShape {
     /// The most it may have.
     #[schema(nullable = false)]
     limit: Option<usize>,
+    /// What keeps the rules from running.
+    #[schema(value_type = Option<Vec<DiagnosticShape>>, nullable = false)]
+    diagnostics: Option<Vec<Diagnostic>>,
+    /// What the rules directory holds now.
+    #[schema(nullable = false)]
+    directory_hash: Option<String>,
+    /// The rule files that somebody else changed, both ways.
+    #[schema(value_type = Option<Vec<FileConflictShape>>, nullable = false)]
+    files: Option<Vec<FileConflict>>,
 }
 
 impl ConversationShape {
@@ -268,6 +291,7 @@ impl ConversationShape {
             version: conversation.version,
             unread: conversation.unread,
             outcome: conversation.outcome,
+            tags: conversation.tags().to_vec(),
             last_message: conversation.last_message.clone().map(MessageShape::from),
         }
     }
