@@ -5,10 +5,12 @@
 //! set they began with.
 
 mod change;
+mod conflict;
 mod judge;
 mod opening;
 mod pin;
 mod refused;
+mod rule_edit;
 mod scan;
 mod watch;
 mod write;
@@ -30,9 +32,10 @@ use judge::{Judged, judge};
 use pin::PinPlace;
 use scan::Seen;
 
-pub(super) use change::{Draft, Published, RuleEdit, hex};
+pub(super) use change::{Draft, Published, hex};
 pub(super) use opening::OpeningError;
 pub(super) use refused::{FileConflict, Refused};
+pub(super) use rule_edit::RuleEdit;
 pub(super) use watch::watch;
 
 /// The rules that run, and what is known of their directory.
@@ -130,7 +133,7 @@ impl Keeper {
         let Compiled {
             rules, diagnostics, ..
         } = away(move || compile(&files, &options)).await?;
-        let set = rules.ok_or(Refused::Bad(diagnostics))?;
+        let set = rules.ok_or_else(|| Refused::bad(diagnostics))?;
         Ok(ActiveRules {
             set,
             revision: None,
