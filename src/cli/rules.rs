@@ -152,14 +152,15 @@ impl Plain {
 impl Publish {
     fn run(self) -> anyhow::Result<ExitCode> {
         let draft = read_draft(&self.draft)?;
-        let mut wanted = json!({"base": self.base, "author": self.author});
+        let mut gone = Vec::new();
         if self.replace {
             let now = self.plain.server()?.get("/rules")?;
             let paths = list(&now, "files").map(|file| word(file, "path"));
-            let gone: Vec<&str> = paths.filter(|path| !draft.contains_key(*path)).collect();
-            wanted["delete"] = json!(gone);
+            let is_gone = |path: &&str| !draft.contains_key(*path);
+            gone.extend(paths.filter(is_gone).map(str::to_owned));
         }
-        wanted["files"] = Value::Object(draft);
+        let (base, author) = (self.base, self.author);
+        let wanted = json!({"files": draft, "delete": gone, "base": base, "author": author});
         self.plain.change("/rules/publish", &wanted)
     }
 }

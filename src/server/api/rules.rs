@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Json, Path, Payload};
+use actix_web::web::{Bytes, Data, Json, Path, Payload};
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
 use super::rule_shapes::{
     ChangedFileShape, DifferenceShape, KeptFileShape, Publish, PublishedShape, RevisionFilesShape,
@@ -119,17 +121,21 @@ pub(super) async fn revision(
         .find(|revision| revision.revision == number)
         .ok_or_else(missing)?;
     let files = site.store.revision_files(number).await?;
-    let files = files.ok_or_else(missing)?.0.into_iter();
-    let files = files.map(|(path, bytes)| KeptFileShape {
+    let files = files.ok_or_else(missing)?.0;
+    let files = spawn_blocking(move || files.into_iter().map(kept_file).collect()).await;
+    Ok(Json(RevisionFilesShape {
+        revision: revision_shape(revision, site.keeper.active().revision),
+        files: files.map_err(|_panicked| Refused::Panicked)?,
+    }))
+}
+
+fn kept_file((path, bytes): (String, Bytes)) -> KeptFileShape {
+    KeptFileShape {
         path,
         bytes: bytes.len(),
         sha256: hex(&Sha256::digest(&bytes)),
         text: String::from_utf8(bytes.into()).ok(),
-    });
-    Ok(Json(RevisionFilesShape {
-        revision: revision_shape(revision, site.keeper.active().revision),
-        files: files.collect(),
-    }))
+    }
 }
 
 /// Compares two revisions, or a revision and the directory (`directory`).
@@ -152,7 +158,7 @@ pub(super) async fn difference(
 ) -> Result<Json<DifferenceShape>, Problem> {
     let (from, to) = sides.into_inner();
     let (old, new) = (side(&site, &from).await?, side(&site, &to).await?);
-    let compared = tokio::task::spawn_blocking(move || compare(&old, &new)).await;
+    let compared = spawn_blocking(move || compare(&old, &new)).await;
     Ok(Json(DifferenceShape {
         files: compared.map_err(|_panicked| Refused::Panicked)?,
     }))
@@ -228,11 +234,12 @@ pub(super) async fn publish(
     finished(keeper.publish(draft, author(&caller, by.as_deref())?)).await
 }
 
-/// Sees a change to its end, also when the caller goes away in the middle.
+/// Sees a change to its end on a thread where no other request waits, also when the caller goes away in the middle.
 pub(super) async fn finished(
     change: impl Future<Output = Result<Published, Refused>> + Send + 'static,
 ) -> Result<Json<PublishedShape>, Problem> {
-    let ended = tokio::spawn(change).await;
+    let runtime = Handle::current();
+    let ended = spawn_blocking(move || runtime.block_on(change)).await;
     let Published {
         revision,
         digest,
@@ -319,7 +326,7 @@ fn compare(old: &RuleFiles, new: &RuleFiles) -> Vec<ChangedFileShape> {
             (_, None) => "removed",
             _ => "changed",
         };
-        let text = |bytes: Option<&bytes::Bytes>| {
+        let text = |bytes: Option<&Bytes>| {
             std::str::from_utf8(bytes.map_or(&[], |bytes| &bytes[..])).map(str::to_owned)
         };
         let (added, removed, diff) = match (text(before), text(bytes.as_ref())) {

@@ -48,7 +48,8 @@ struct Good {
 }
 
 impl Keeper {
-    /// Lays a draft over the directory, if the whole is good. Not to be cancelled: spawn it.
+    /// Lays a draft over the directory, if the whole is good. Not to be cancelled, and hard work: for a thread of its
+    /// own.
     ///
     /// # Errors
     /// [`Refused`]; the directory is as it was then.
@@ -75,7 +76,8 @@ impl Keeper {
         self.write_and_run(&files, &changes, &author).await
     }
 
-    /// Edits one rule, if the whole is good afterwards. Not to be cancelled: spawn it.
+    /// Edits one rule, if the whole is good afterwards. Not to be cancelled, and hard work: for a thread of its
+    /// own.
     ///
     /// # Errors
     /// [`Refused`]; the directory is as it was then.
@@ -100,13 +102,14 @@ impl Keeper {
                 let has_it = |_: &str, files: &RuleFiles| with_hash(files, &hash).is_some();
                 let common = self.remembered(has_it).await?;
                 let common = common.as_ref().and_then(|files| with_hash(files, &hash));
-                Err(stale(&edit, common, &files, digest))
+                Err(stale(&edit, common.as_ref(), &files, digest))
             }
         }
     }
 
     /// Brings a revision back: writes its files and runs it; where the directory cannot be written, pins it until the
-    /// directory's content changes. Not to be cancelled: spawn it.
+    /// directory's content changes. Not to be cancelled, and hard work: for a thread of its
+    /// own.
     ///
     /// # Errors
     /// [`Refused`]; what ran runs on then.
@@ -129,7 +132,11 @@ impl Keeper {
         changes.retain(|path, bytes| bytes.is_some() || write::is_writable_path(path));
         match self.write(changes).await {
             Ok(()) => self.run(good, &author).await,
-            Err(Refused::Unwritable(reason)) => self.run_pinned(good, seen, &author, reason).await,
+            Err(Refused::Unwritable(reason)) => {
+                // Some files may have been written before one was refused.
+                let over = self.look().await?;
+                self.run_pinned(good, over, &author, reason).await
+            }
             Err(other) => Err(other),
         }
     }

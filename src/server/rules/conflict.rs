@@ -14,19 +14,19 @@ use crate::rules::difference::{ThreeWay, three_way, unified};
 /// The refusal of an edit: what it would have done to the file the caller looked at, beside what became of that file.
 pub(super) fn stale(
     edit: &RuleEdit,
-    common: Option<RuleFiles>,
+    common: Option<&RuleFiles>,
     now: &RuleFiles,
     digest: [u8; 32],
 ) -> Refused {
-    let yours = edit.changes(common.as_ref().unwrap_or(now));
-    let yours = match (yours, &common) {
+    let yours = edit.changes(common.unwrap_or(now));
+    let yours = match (yours, common) {
         (Ok(yours), _) => yours,
         (Err(_not_there_any_more), None) => FileChanges::new(),
         (Err(refused), Some(_)) => return refused,
     };
     let is_touched = |(path, _): &&(String, Bytes)| yours.contains_key(path);
     let now = RuleFiles(now.0.iter().filter(is_touched).cloned().collect());
-    conflicts(common.as_ref(), &now, digest, &yours)
+    conflicts(common, &now, digest, &yours)
 }
 
 /// Both sides' changes of every file that differs.

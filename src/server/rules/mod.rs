@@ -160,7 +160,7 @@ impl Keeper {
         let files = match seen.files {
             Ok(files) => files,
             Err(reason) => {
-                self.stays(seen.digest, Vec::new(), Vec::new(), Some(reason));
+                self.stays(seen.digest, Vec::new(), Vec::new(), Some(&reason));
                 return Ok(());
             }
         };
@@ -193,7 +193,7 @@ impl Keeper {
         digest: [u8; 32],
         files: Vec<FileSummary>,
         diagnostics: Vec<Diagnostic>,
-        reason: Option<String>,
+        reason: Option<&str>,
     ) {
         let judged = Judged {
             set: None,
@@ -201,7 +201,7 @@ impl Keeper {
             files,
         };
         let active = self.active.load();
-        let problem = match &reason {
+        let problem = match reason {
             Some(reason) => format!("{}: {reason}", runs_instead(active.revision)),
             None => runs_instead(active.revision),
         };

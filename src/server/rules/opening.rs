@@ -75,7 +75,7 @@ impl Keeper {
             options: &options,
             store: &*store,
         };
-        let (active, standing, notice) = bench.from_directory(seen).await?;
+        let (active, standing, notice) = bench.judged_directory(seen).await?;
         announce(&active, &standing, &metrics);
         let keeper = Self {
             active: Arc::new(ArcSwap::from_pointee(active)),
@@ -98,7 +98,7 @@ impl Bench<'_> {
     }
 
     /// The rules of the directory, published as a revision; or the last good ones.
-    async fn from_directory(&self, seen: scan::Seen) -> Result<Opened, OpeningError> {
+    async fn judged_directory(&self, seen: scan::Seen) -> Result<Opened, OpeningError> {
         let files = match seen.files {
             Ok(files) => files,
             Err(reason) => {
