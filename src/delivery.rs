@@ -99,7 +99,10 @@ impl Delivery {
 
     /// Makes one attempt and writes down how it ended.
     async fn deliver(&self, taken: Taken, stop: &CancellationToken) {
-        let result = self.attempt(&taken).await;
+        let mut result = self.attempt(&taken).await;
+        if taken.is_last_words {
+            result = now_or_never(result);
+        }
         (self.observe)(&taken, &result);
         tracing::info!(account = %taken.account, follower = %taken.follower.short(), push = %taken.push.id,
             result = result_word(&result), "push attempted");
@@ -159,6 +162,14 @@ impl Delivery {
             Ok(()) => Settled::Sent,
             Err(error) => settle(error, taken.push.attempts, now),
         }
+    }
+}
+
+/// A form's last words make sense at once only: what cannot be sent now is neither tried again nor kept for a next visit.
+fn now_or_never(result: Settled) -> Settled {
+    match result {
+        Settled::Again { error, .. } | Settled::Held { error } => Settled::Failed { error },
+        ended => ended,
     }
 }
 

@@ -1,11 +1,16 @@
 //! Describes local files that rules send, and under which ids WeChat knows them.
-//! Owns: the kinds of media, and WeChat's limits on them. Uses: nothing. Never: reads a file, uploads one.
+//! Owns: the kinds of media, and WeChat's limits on them. Uses: ids, time. Never: reads a file, uploads one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::ids::AccountName;
+use super::time::Time;
+
 /// What WeChat takes a file for (临时素材, 新增临时素材).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum MediaKind {
     /// A picture.
     Image,
@@ -50,6 +55,21 @@ pub struct MediaFile {
     pub hash: Sha256Hash,
     /// Its path under `rules/`, for people.
     pub path: Arc<str>,
+}
+
+/// A file that was uploaded for an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadedMedia {
+    /// The account.
+    pub account: AccountName,
+    /// As what it was uploaded.
+    pub kind: MediaKind,
+    /// What is in it.
+    pub hash: Sha256Hash,
+    /// WeChat's id for it.
+    pub media_id: Arc<str>,
+    /// When it was uploaded; WeChat keeps it for three days.
+    pub at: Time,
 }
 
 /// Under which ids WeChat knows an account's files now.

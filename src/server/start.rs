@@ -18,7 +18,7 @@ use crate::model::AccountName;
 use crate::rules;
 use crate::store::sled::{Settings as StoreSettings, SledStore};
 use crate::store::{self, Store};
-use crate::turn::{CanPush, Turns};
+use crate::turn::{CanPush, Turns, World};
 use crate::wechat::Client;
 
 /// The file in the data directory that holds the address the running server listens on.
@@ -116,10 +116,14 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         let can: CanPush = Arc::new(move || client.can_push());
         (name.clone(), can)
     });
+    let world = World {
+        can_push: can_push.collect(),
+        ..World::empty()
+    };
     let turns = Arc::new(Turns::new(
         Arc::clone(&store),
         keeper.shared(),
-        can_push.collect(),
+        world,
         settings.deadline,
     ));
     let counted = Arc::clone(&metrics);
@@ -150,6 +154,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         max_skew: settings.max_skew,
         turns,
         keeper: Arc::clone(&keeper),
+        backtest: tokio::sync::Mutex::default(),
         access,
         metrics,
     };
@@ -193,5 +198,6 @@ fn options(settings: &Settings) -> rules::Options {
     rules::Options {
         accounts: Some(accounts),
         desk: settings.desk.clone(),
+        timezone: settings.timezone.clone(),
     }
 }

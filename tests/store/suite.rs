@@ -1,6 +1,7 @@
 //! What any store promises, verb by verb.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,10 +10,10 @@ use wxreply::model::conversation::Refusal;
 use wxreply::model::entry::{Move, Settled};
 use wxreply::model::message::PushError;
 use wxreply::model::{
-    Act, Answer, ApiToken, Content, Conversation, Delivery, Event, EventKind, MessageId, Reply,
-    Role, RuleFiles, State,
+    AccountName, Act, Answer, ApiToken, Content, Conversation, Delivery, Event, EventKind,
+    MediaKind, MessageId, Noted, Reply, Role, RuleFiles, State, UploadedMedia,
 };
-use wxreply::store::{ActError, Claim, Error, Health, Query, Store};
+use wxreply::store::{ActError, Claim, Error, Health, Pin, Query, REVISIONS_KEPT, Store};
 
 use super::fixtures::*;
 
@@ -55,10 +56,17 @@ macro_rules! suite {
             pushes_go_one_at_a_time_oldest_first
             a_push_to_be_tried_again_waits_for_its_time
             a_push_that_was_being_sent_is_unknown_after_a_crash
+            further_replies_stand_behind_the_first_and_go_out_in_order
+            a_form_ends_with_its_last_words_once
+            a_form_that_went_on_or_was_taken_over_says_nothing
             whoever_waits_for_pushes_is_woken
             pages_of_conversations_show_each_once
             counts_follow_the_states
             revisions_are_kept_and_can_be_brought_back
+            revisions_that_nothing_names_go_in_time
+            a_pin_is_kept_until_it_is_taken_out
+            uploads_are_kept_until_they_are_forgotten
+            what_followers_sent_comes_back_in_order
             tokens_are_kept_until_they_are_revoked
             an_erased_follower_is_gone_and_nobody_else
             a_megabyte_is_kept_whole
@@ -585,6 +593,151 @@ pub async fn a_push_that_was_being_sent_is_unknown_after_a_crash(mut home: impl 
     assert_eq!(send(&*home.store(), 4, Settled::Sent).await, "乙");
 }
 
+pub async fn further_replies_stand_behind_the_first_and_go_out_in_order(mut home: impl Home) {
+    let store = home.store();
+    let more = [(2, "二"), (3, "三"), (4, "四")];
+    let answer = Answer {
+        more: more
+            .map(|(n, text)| push_of("1", text, n, at(1)))
+            .into_iter()
+            .collect(),
+        ..answered("一")
+    };
+    let turn = turn("wang", "1", words("菜单"), answer);
+    let known = take_turn(&*store, turn, at(1)).await.unwrap();
+    assert_eq!(
+        history(&*store, &known).await,
+        [
+            "菜单 Received",
+            "一 Passive",
+            "二 Queued",
+            "三 Queued",
+            "四 Queued"
+        ]
+    );
+    assert_eq!(send(&*store, 2, Settled::Sent).await, "二");
+    home.crash().await;
+    let store = home.store();
+    let failed = Settled::Failed {
+        error: error(40003),
+    };
+    assert_eq!(send(&*store, 3, failed).await, "三");
+    let held = Settled::Held {
+        error: error(45047),
+    };
+    assert_eq!(send(&*store, 4, held).await, "四");
+    let lines = [
+        "菜单 Received",
+        "一 Passive",
+        "二 Sent",
+        "三 Failed",
+        "四 Held",
+    ];
+    assert_eq!(history(&*store, &known).await, lines);
+    let all = store.messages(known.id, None, 9).await.unwrap();
+    assert!(all.iter().map(|line| line.id).is_sorted());
+    let tail = store.messages(known.id, Some(all[3].id), 2).await.unwrap();
+    assert_eq!(tail, all[1..3]);
+    home.reopen().await;
+    assert_eq!(history(&*home.store(), &known).await, lines);
+    assert_eq!(
+        text(repeat(&*home.store(), "wang", "1").await).as_deref(),
+        Some("一")
+    );
+}
+
+/// A form's question at this second, with last words at `until`.
+async fn begin_form(store: &dyn Store, from: &str, n: u64, until: u64) -> Arc<Conversation> {
+    let name = format!("{from} {n}");
+    let form = form(&name, at(n), at(until), Some("还在吗"));
+    let answer = Answer {
+        noted: vec![Noted::Form(Box::new(form))],
+        ..answered("几位")
+    };
+    let turn = turn(from, &name, words("订座"), answer);
+    take_turn(store, turn, at(n)).await.unwrap()
+}
+
+pub async fn a_form_ends_with_its_last_words_once(mut home: impl Home) {
+    let asked = begin_form(&*home.store(), "wang", 1, 600).await;
+    let until = |known: &Conversation| known.form(at(2)).map(|form| form.until);
+    assert_eq!(until(&asked), Some(at(600)));
+    for round in 0..2 {
+        let store = home.store();
+        assert_eq!(store.next_push_at().await, Some(at(600)));
+        assert!(store.take_push(at(599)).await.unwrap().is_none());
+        assert_eq!(
+            history(&*store, &asked).await,
+            ["订座 Received", "几位 Passive"],
+            "round {round}"
+        );
+        home.crash().await;
+    }
+    let store = home.store();
+    let taken = store.take_push(at(600)).await.unwrap().unwrap();
+    assert!(taken.is_last_words);
+    assert!(store.take_push(at(700)).await.unwrap().is_none());
+    let known = store.conversation(asked.id).await.unwrap().unwrap();
+    assert_eq!(until(&known), None);
+    let said = |state: &str| {
+        [
+            "订座 Received".to_owned(),
+            "几位 Passive".to_owned(),
+            format!("还在吗 {state}"),
+        ]
+    };
+    assert_eq!(history(&*store, &asked).await, said("Sending"));
+    store
+        .settle_push(asked.id, taken.push.id, Settled::Sent, at(601))
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let store = home.store();
+        assert_eq!(history(&*store, &asked).await, said("Sent"));
+        let lines = store.messages(asked.id, None, 1).await.unwrap();
+        assert_eq!(lines[0].at, at(600), "when it was said");
+        assert!(store.take_push(at(9000)).await.unwrap().is_none());
+        home.crash().await;
+    }
+    // An attempt that a crash ended is not made again.
+    begin_form(&*home.store(), "wang", 1000, 1600).await;
+    let taken = home.store().take_push(at(1600)).await.unwrap();
+    assert!(taken.is_some());
+    home.crash().await;
+    let store = home.store();
+    assert!(store.take_push(at(9000)).await.unwrap().is_none());
+    assert_eq!(history(&*store, &asked).await[5], "还在吗 Unknown");
+}
+
+pub async fn a_form_that_went_on_or_was_taken_over_says_nothing(mut home: impl Home) {
+    let store = home.store();
+    let on = begin_form(&*store, "wang", 1, 600).await;
+    begin_form(&*store, "wang", 2, 700).await;
+    assert_eq!(store.next_push_at().await, Some(at(700)));
+    let ended = Answer {
+        noted: vec![Noted::FormEnded],
+        ..answered("订好了")
+    };
+    let turn = turn("wang", "end", words("两位"), ended);
+    take_turn(&*store, turn, at(3)).await.unwrap();
+    let claimed = begin_form(&*store, "li", 4, 800).await;
+    store
+        .act(claimed.id, Act::Claim, &agent("lili"), at(5), key("claim"))
+        .await
+        .unwrap();
+    begin_form(&*store, "zhao", 6, 900).await;
+    assert!(store.erase(&shop(), &follower("zhao")).await.unwrap());
+    for _ in 0..2 {
+        let store = home.store();
+        assert_eq!(store.next_push_at().await, None);
+        assert!(store.take_push(at(9000)).await.unwrap().is_none());
+        let lines = history(&*store, &on).await;
+        assert_eq!(lines.len(), 6);
+        assert!(!lines.iter().any(|line| line.starts_with("还在吗")));
+        home.crash().await;
+    }
+}
+
 pub async fn whoever_waits_for_pushes_is_woken(home: impl Home) {
     let store = home.store();
     let asked = ask(&*store, "wang", 1).await;
@@ -645,7 +798,7 @@ pub async fn pages_of_conversations_show_each_once(mut home: impl Home) {
         limit: 100,
         ..Query::default()
     };
-    let other = wxreply::model::AccountName::parse("other").unwrap();
+    let other = AccountName::parse("other").unwrap();
     let mut counts = Vec::new();
     for query in [
         Query {
@@ -777,6 +930,158 @@ pub async fn revisions_are_kept_and_can_be_brought_back(mut home: impl Home) {
         assert_eq!(task.await.unwrap(), 3);
     }
     assert_eq!(home.store().revisions().await.unwrap().len(), 3);
+}
+
+pub async fn revisions_that_nothing_names_go_in_time(mut home: impl Home) {
+    let draft = |n: usize| {
+        let same = "媒".repeat(5000);
+        files(&[
+            ("10.toml", &format!("draft {n}")),
+            ("media/same.txt", &same),
+        ])
+    };
+    let store = home.store();
+    for n in 1..=REVISIONS_KEPT + 5 {
+        let number = store.publish_revision(draft(n), "disk", at(1)).await;
+        assert_eq!(number.unwrap(), u64::try_from(n).unwrap());
+        if n == 3 {
+            // Its rule's answer names revision 3.
+            let answer = answered("九点");
+            let turn = turn("wang", "1", words("几点"), answer);
+            take_turn(&*store, turn, at(2)).await.unwrap();
+        }
+        if n == 4 {
+            let over = [9; 32];
+            store.pin(Some(Pin { revision: 4, over })).await.unwrap();
+        }
+    }
+    let newest = |count: u64| 6..6 + count;
+    let expected: Vec<u64> = [3, 4].into_iter().chain(newest(200)).collect();
+    let gone = async {
+        loop {
+            let kept = store.revisions().await.unwrap();
+            let kept: Vec<_> = kept.iter().rev().map(|kept| kept.revision).collect();
+            if kept == expected {
+                return;
+            }
+            // Whoever publishes lets the next removal begin.
+            let last = draft(REVISIONS_KEPT + 5);
+            store.publish_revision(last, "disk", at(1)).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone)
+        .await
+        .expect("what nothing names goes");
+    home.crash().await;
+    let store = home.store();
+    assert_eq!(store.revisions().await.unwrap().len(), expected.len());
+    assert_eq!(store.revision_files(1).await.unwrap(), None);
+    for n in [3, 4, 6, 205] {
+        let kept = store.revision_files(n).await.unwrap();
+        assert_eq!(kept, Some(draft(n.try_into().unwrap())), "{n}");
+    }
+    // What was removed can come again, under a new number.
+    let again = store.publish_revision(draft(1), "lili", at(3)).await;
+    assert_eq!(again.unwrap(), 206);
+    assert_eq!(store.revision_files(206).await.unwrap(), Some(draft(1)));
+}
+
+pub async fn a_pin_is_kept_until_it_is_taken_out(mut home: impl Home) {
+    let store = home.store();
+    assert_eq!(store.pinned().await.unwrap(), None);
+    store.pin(None).await.unwrap();
+    let pin = |revision| Pin {
+        revision,
+        over: [u8::try_from(revision).unwrap(); 32],
+    };
+    store.pin(Some(pin(3))).await.unwrap();
+    store.pin(Some(pin(2))).await.unwrap();
+    home.crash().await;
+    assert_eq!(home.store().pinned().await.unwrap(), Some(pin(2)));
+    home.store().pin(None).await.unwrap();
+    home.reopen().await;
+    assert_eq!(home.store().pinned().await.unwrap(), None);
+}
+
+pub async fn uploads_are_kept_until_they_are_forgotten(mut home: impl Home) {
+    let upload = |account: &str, kind, hash: u8, media_id: &str| UploadedMedia {
+        account: AccountName::parse(account).unwrap(),
+        kind,
+        hash: [hash; 32],
+        media_id: media_id.into(),
+        at: at(u64::from(hash)),
+    };
+    let store = home.store();
+    assert_eq!(store.media().await.unwrap(), []);
+    let (image, voice) = (MediaKind::Image, MediaKind::Voice);
+    let map = upload("shop", image, 1, "map");
+    let newer = upload("shop", image, 1, "newer map");
+    let heard = upload("shop", voice, 1, "heard");
+    let other = upload("shop-2", image, 1, "other");
+    for media in [&map, &heard, &other, &newer] {
+        store.keep_media(media.clone()).await.unwrap();
+    }
+    home.crash().await;
+    let store = home.store();
+    assert_eq!(
+        store.media().await.unwrap(),
+        [other.clone(), newer.clone(), heard]
+    );
+    for _ in 0..2 {
+        store.forget_media(&shop(), voice, &[1; 32]).await.unwrap();
+    }
+    home.reopen().await;
+    assert_eq!(home.store().media().await.unwrap(), [other, newer]);
+}
+
+pub async fn what_followers_sent_comes_back_in_order(mut home: impl Home) {
+    let store = home.store();
+    let none = store.past(START, None, 10).await.unwrap();
+    assert!(none.messages.is_empty() && none.next.is_none());
+    for n in 0..60 {
+        let from = ["wang", "li", "zhao"][n % 3];
+        let name = n.to_string();
+        let kept = turn(from, &name, words(&name), answered("好"));
+        let n = u64::try_from(n).unwrap();
+        let known = take_turn(&*store, kept, at(n * 600)).await.unwrap();
+        let note = Act::Note { text: "注".into() };
+        let seed = key(&format!("note {n}"));
+        let lili = agent("lili");
+        store
+            .act(known.id, note, &lili, at(n * 600), seed)
+            .await
+            .unwrap();
+    }
+    assert!(store.erase(&shop(), &follower("li")).await.unwrap());
+    for round in 0..2 {
+        let store = home.store();
+        for (since, first) in [(at(0), 0), (at(600 * 30), 30), (at(600 * 30 + 1), 31)] {
+            for limit in [1, 7, 1000] {
+                let mut seen = Vec::new();
+                let mut after = None;
+                loop {
+                    let past = store.past(since, after, limit).await.unwrap();
+                    assert!(past.messages.len() <= limit);
+                    for message in past.messages {
+                        assert_eq!(message.account, shop());
+                        let name = message.incoming.msg_id.unwrap();
+                        assert_eq!(message.key, key(&name));
+                        seen.push((name.parse::<u64>().unwrap(), message.at));
+                    }
+                    after = past.next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                let stay = (first..60).filter(|n| n % 3 != 1);
+                let expected: Vec<_> = stay.map(|n| (n, at(n * 600))).collect();
+                assert_eq!(seen, expected, "round {round}");
+            }
+        }
+        let later = store.past(at(600 * 60), None, 9).await.unwrap();
+        assert!(later.messages.is_empty());
+        home.crash().await;
+    }
 }
 
 pub async fn tokens_are_kept_until_they_are_revoked(mut home: impl Home) {

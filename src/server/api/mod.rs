@@ -1,6 +1,7 @@
 //! Serves version 1 of the JSON API.
 //! Owns: its routes and its document. Uses: store, turn, model. Never: cookies; WeChat's callback.
 
+mod backtest;
 mod conversations;
 mod cursor;
 mod rule_shapes;
@@ -67,6 +68,9 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
                 .route(web::post().to(conversations::reply)),
         )
         .service(
+            resource("/conversations/{id}/tags", "POST").route(web::post().to(conversations::tag)),
+        )
+        .service(
             resource("/tokens", "GET, POST")
                 .route(web::get().to(tokens::list))
                 .route(web::post().to(tokens::add)),
@@ -87,6 +91,7 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
         )
         .service(resource("/rules/rollback", "POST").route(web::post().to(rules::roll_back)))
         .service(resource("/rules/publish", "POST").route(web::post().to(rules::publish)))
+        .service(resource("/rules/backtest", "POST").route(web::post().to(backtest::backtest)))
         .service(
             resource("/rules/{id}", "GET, PATCH, DELETE")
                 .route(web::get().to(single_rule::show))
@@ -156,6 +161,7 @@ async fn json_body_up_to<T: DeserializeOwned>(
         conversations::close,
         conversations::note,
         conversations::reply,
+        conversations::tag,
         tokens::list,
         tokens::add,
         tokens::revoke,
@@ -170,6 +176,7 @@ async fn json_body_up_to<T: DeserializeOwned>(
         single_rule::change,
         single_rule::remove,
         try_out::try_out,
+        backtest::backtest,
     )
 )]
 struct Document;
