@@ -7,15 +7,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::conflict::{conflicts, stale};
 use super::judge::Judged;
-use super::pin::Pin;
 use super::rule_edit::{Applied, RuleEdit, locate, with_hash};
 use super::write::{self, Staged};
-use super::{Keeper, Refused, Seen, Standing, State, away};
+use super::{Keeper, Refused, Seen, Standing, State, away, is_pinned};
 use crate::decide::ActiveRules;
 use crate::model::{FileChanges, RuleFiles};
 use crate::rules::edit::Located;
 use crate::rules::{Diagnostic, FileSummary, RuleSet};
 use crate::server::clock;
+use crate::store::Pin;
 
 /// Files to lay over the directory.
 #[derive(Debug)]
@@ -196,7 +196,7 @@ impl Keeper {
         // Kept before it is written: a crash in between leaves the old files and one revision that nobody heard of.
         let revision = self.keep(&good, author).await?;
         commit(staged).await?;
-        Ok(self.runs(good, revision))
+        self.runs(good, revision).await
     }
 
     async fn stage(&self, changes: FileChanges) -> Result<Staged, Refused> {
@@ -221,12 +221,14 @@ impl Keeper {
 
     async fn run(&self, good: Good, author: &str) -> Result<Published, Refused> {
         let revision = self.keep(&good, author).await?;
-        Ok(self.runs(good, revision))
+        self.runs(good, revision).await
     }
 
     /// What is good and in the directory goes live.
-    fn runs(&self, good: Good, revision: u64) -> Published {
-        self.pin.write(None);
+    async fn runs(&self, good: Good, revision: u64) -> Result<Published, Refused> {
+        if self.store.pinned().await?.is_some() {
+            self.store.pin(None).await?;
+        }
         let digest = good.files.digest();
         let diagnostics = good.diagnostics.clone();
         self.goes_live(
@@ -236,12 +238,12 @@ impl Keeper {
             },
             Standing::live(digest, good.summaries, good.diagnostics),
         );
-        Published {
+        Ok(Published {
             revision,
             digest,
             diagnostics,
             pinned: None,
-        }
+        })
     }
 
     /// What is good goes live over a directory that holds something else.
@@ -257,13 +259,11 @@ impl Keeper {
             Err(_unreadable) => Judged::default(),
         };
         let revision = self.keep(&good, author).await?;
-        self.pin.write(Some(Pin {
+        let pin = Pin {
             revision,
             over: over.digest,
-        }));
-        let problem = format!(
-            "revision {revision} is pinned, for the rules directory cannot be written: {reason}"
-        );
+        };
+        self.store.pin(Some(pin)).await?;
         tracing::warn!(
             rules.revision = revision,
             reason,
@@ -276,7 +276,7 @@ impl Keeper {
             },
             Standing {
                 state: State::Pinned,
-                problem: Some(problem),
+                problem: Some(is_pinned(revision)),
                 ..Standing::live(over.digest, below.files, below.diagnostics)
             },
         );

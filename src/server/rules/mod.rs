@@ -8,7 +8,6 @@ mod change;
 mod conflict;
 mod judge;
 mod opening;
-mod pin;
 mod refused;
 mod rule_edit;
 mod scan;
@@ -29,7 +28,6 @@ use crate::model::{RuleFiles, Time};
 use crate::rules::{Compiled, Diagnostic, FileSummary, Options, compile};
 use crate::store::{self, Store};
 use judge::{Judged, judge};
-use pin::PinPlace;
 use scan::Seen;
 
 pub(super) use change::{Draft, Published, hex};
@@ -46,7 +44,6 @@ pub(super) struct Keeper {
     metrics: Arc<Metrics>,
     active: Arc<ArcSwap<ActiveRules>>,
     standing: ArcSwap<Standing>,
-    pin: PinPlace,
     /// Held while the rules or their directory change: one change at a time.
     changing: Mutex<()>,
 }
@@ -152,9 +149,9 @@ impl Keeper {
         if !Arc::ptr_eq(before, &self.standing.load()) {
             return Ok(());
         }
-        match self.pin.read() {
+        match self.store.pinned().await? {
             Some(pin) if pin.over == seen.digest => return Ok(()),
-            Some(_) => self.pin.write(None),
+            Some(_) => self.store.pin(None).await?,
             None => {}
         }
         let files = match seen.files {
@@ -269,6 +266,11 @@ fn announce(active: &ActiveRules, standing: &Standing, metrics: &Metrics) {
         rules.remarks = standing.diagnostics.len(),
         "rules loaded"
     );
+}
+
+/// What is said of a directory that does not count.
+fn is_pinned(revision: u64) -> String {
+    format!("revision {revision} is pinned until the content of the rules directory changes")
 }
 
 /// What is said of a bad directory.
