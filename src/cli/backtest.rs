@@ -53,7 +53,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let server = Local::find(&args.config.load()?)?;
     let mut wanted = json!({"days": args.days});
     if args.replace {
-        wanted["delete"] = replaced(&server, &draft)?;
+        wanted["delete"] = json!(replaced(&server, &draft)?);
     }
     wanted["files"] = Value::Object(draft);
     let (status, answer) = server.ask("/rules/backtest", &wanted)?;

@@ -1,3 +1,5 @@
+//! Edits rules in files of every look, and holds what must not change against what did not.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;
