@@ -116,7 +116,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             return plain.change("/rules/rollback", &wanted);
         }
         Args::Publish(publish) => return publish.run(),
-        Args::Backtest(args) => return backtest::run(args),
+        Args::Backtest(args) => return backtest::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }
