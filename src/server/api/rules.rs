@@ -33,7 +33,7 @@ const AUTHOR_LENGTH: usize = 64;
 /// The word for what the directory holds now, where a revision may stand.
 const DIRECTORY: &str = "directory";
 
-/// Says what the directory holds, and what runs.
+/// Says what the directory holds, and what runs. A token's accounts do not restrict what it may do with rules.
 #[utoipa::path(
     get, path = "/rules", operation_id = "showRules",
     responses(

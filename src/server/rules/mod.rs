@@ -27,7 +27,7 @@ use crate::decide::ActiveRules;
 use crate::model::{RuleFiles, Time};
 use crate::rules::{Compiled, Diagnostic, FileSummary, Options, compile};
 use crate::store::{self, Store};
-use judge::{Judged, judge};
+use judge::{Judged, broken_files, errors, judge};
 use scan::Seen;
 
 pub(super) use change::{Draft, Published, hex};
@@ -192,17 +192,12 @@ impl Keeper {
         diagnostics: Vec<Diagnostic>,
         reason: Option<&str>,
     ) {
-        let judged = Judged {
-            set: None,
-            diagnostics,
-            files,
-        };
         let active = self.active.load();
         let problem = match reason {
             Some(reason) => format!("{}: {reason}", runs_instead(active.revision)),
             None => runs_instead(active.revision),
         };
-        for error in judged.errors() {
+        for error in errors(&diagnostics) {
             tracing::warn!(
                 rules.code = error.code.text(),
                 rules.file = %error.place.file,
@@ -212,19 +207,19 @@ impl Keeper {
         }
         tracing::error!(
             rules.revision = active.revision,
-            rules.broken_files = judged.broken_files(),
+            rules.broken_files = broken_files(&diagnostics),
             reason,
             "the rules directory is bad, the last good revision goes on"
         );
         // A directory that cannot be read at all is one broken thing.
-        let broken = judged.broken_files().max(usize::from(reason.is_some()));
+        let broken = broken_files(&diagnostics).max(usize::from(reason.is_some()));
         self.metrics.rules(active.set.len(), broken);
         self.standing.store(Arc::new(Standing {
             state: State::Broken,
             loaded_at: self.standing.load().loaded_at,
             digest,
-            files: judged.files,
-            diagnostics: judged.diagnostics,
+            files,
+            diagnostics,
             problem: Some(problem),
         }));
     }
@@ -253,12 +248,7 @@ impl Standing {
 
 /// Says in the log and in figures what runs now.
 fn announce(active: &ActiveRules, standing: &Standing, metrics: &Metrics) {
-    let judged = Judged {
-        set: None,
-        diagnostics: standing.diagnostics.clone(),
-        files: Vec::new(),
-    };
-    metrics.rules(active.set.len(), judged.broken_files());
+    metrics.rules(active.set.len(), broken_files(&standing.diagnostics));
     metrics.reloaded(standing.loaded_at);
     tracing::info!(
         rules.revision = active.revision,

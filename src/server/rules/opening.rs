@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
-use super::judge::{Judged, judge};
+use super::judge::{Judged, errors, judge};
 use super::{
     Keeper, Refused, Standing, State, announce, away, is_pinned, runs_instead, scan, write,
 };
@@ -142,7 +142,7 @@ impl Bench<'_> {
         };
         let mut judged = self.judge(&files).await?;
         let Some(set) = judged.set.take() else {
-            let errors: Vec<Diagnostic> = judged.errors().cloned().collect();
+            let errors: Vec<Diagnostic> = errors(&judged.diagnostics).cloned().collect();
             let root = format!("{}/", self.directory.display());
             let shown = render(&errors, &files, &root, Lang::Zh, false);
             return self.last_good(bad(seen.digest, judged), shown).await;

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Refused;
 use crate::model::{FileChanges, RuleFiles};
-use crate::rules::edit::{self, Located};
+use crate::rules::edit::{self, EditError, Located};
 
 /// An edit of one rule. `hash` is the SHA-256 of the file that the caller looked at.
 #[derive(Debug)]
@@ -105,9 +105,13 @@ pub(super) fn locate(files: &RuleFiles, id: &str) -> Result<(String, Bytes, Loca
         let Some(text) = std::str::from_utf8(bytes).ok().filter(|_| is_rules) else {
             continue;
         };
-        if let Some(located) = edit::find(text, id)? {
+        let located = edit::find(text, id).map_err(|error| match error {
+            EditError::Syntax(why) => EditError::Syntax(format!("{path}: {why}")),
+            other => other,
+        })?;
+        if let Some(located) = located {
             if found.is_some() {
-                return Err(edit::EditError::Twice.into());
+                return Err(EditError::Twice.into());
             }
             found = Some((path.clone(), bytes.clone(), located));
         }
