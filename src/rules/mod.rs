@@ -14,6 +14,7 @@ mod fields;
 mod found;
 mod index;
 mod inline_tests;
+pub mod like;
 mod lint;
 mod normalize;
 mod pattern;
