@@ -505,7 +505,10 @@ impl<'o> Build<'o> {
     /// Checks what concerns rules together and makes everything findable.
     pub(super) fn finish(mut self, remarks: &mut Remarks) -> RuleSet {
         self.set.tables = self.tables.tables;
-        let priorities = self.wordings.iter().filter_map(|(rule, _)| self.set.rule(*rule));
+        let priorities = self
+            .wordings
+            .iter()
+            .filter_map(|(rule, _)| self.set.rule(*rule));
         let highest = priorities.map(|rule| rule.priority).max();
         self.set.like_priority = highest.unwrap_or(i32::MIN);
         self.set.like = LikeIndex::build(self.wordings.iter().map(|(rule, text)| (*rule, &**text)));

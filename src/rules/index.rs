@@ -51,7 +51,7 @@ pub struct RuleSet {
     pub(super) wants_queue: bool,
     /// Rules that go on over several messages, by id.
     pub(super) named: HashMap<Box<str>, RuleNumber, RandomState>,
-    /// Wordings of `like`, in normal form.
+    /// Wordings of `like`.
     pub(super) like: LikeIndex,
     /// The highest priority among rules with wordings.
     pub(super) like_priority: i32,
