@@ -16,6 +16,7 @@ use super::webhook::Door;
 use super::{Application, Settings, Site, bind, clock};
 use crate::decide::{ActiveRules, inline};
 use crate::delivery::Delivery;
+use crate::hook::HookCaller;
 use crate::model::{AccountName, RuleFiles};
 use crate::rules::diagnostic::render;
 use crate::rules::{self, Compiled, Diagnostic, Lang, Severity};
@@ -143,6 +144,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         proxies: Proxies::new(settings.trusted_proxies.clone()),
         max_skew: settings.max_skew,
         turns,
+        hooks: hook_caller(settings, &metrics),
         rules,
         access,
         metrics,
@@ -159,6 +161,15 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         delivery: Arc::new(delivery),
         notice: trouble.map(|trouble| trouble.diagnostics),
     })
+}
+
+fn hook_caller(settings: &Settings, metrics: &Arc<Metrics>) -> Arc<HookCaller> {
+    let counted = Arc::clone(metrics);
+    Arc::new(HookCaller::new(
+        settings.hooks.clone(),
+        Arc::new(clock::now),
+        Arc::new(move |call, result, took| counted.asked(&call.rule, result, took)),
+    ))
 }
 
 fn door(of: &super::AccountSettings, metrics: &Metrics) -> (String, Door) {
