@@ -1,9 +1,15 @@
 //! Decides for every kind of message in every state of a conversation.
 
+mod form;
+mod hook;
+mod speak;
+
 use super::*;
 use crate::model::conversation::Act;
 use crate::model::entry::{Change, Entry, Turn};
-use crate::model::{AgentName, Content, ConversationId, Event, Incoming, RuleFiles};
+use crate::model::{
+    AgentName, Content, ConversationId, Event, HookAnswer, HookCall, Incoming, RuleFiles,
+};
 use crate::rules::{Options, compile};
 
 const START: Time = Time::from_millis(1_718_200_000_000);
@@ -34,10 +40,19 @@ exact = ["转接"]
 desk = {}
 "#
     .replace("LONG", &"长".repeat(600));
-    let files = RuleFiles(vec![("10-a.toml".to_owned(), file.into_bytes().into())]);
+    compiled(&file)
+}
+
+fn compiled(text: &str) -> ActiveRules {
+    let files = RuleFiles(vec![(
+        "10-a.toml".to_owned(),
+        text.as_bytes().to_vec().into(),
+    )]);
     let compiled = compile(&files, &Options::default());
     ActiveRules {
-        set: compiled.rules.expect("the rules are good"),
+        set: compiled
+            .rules
+            .unwrap_or_else(|| panic!("{:#?}", compiled.diagnostics)),
         revision: Some(3),
     }
 }
@@ -69,16 +84,31 @@ struct Talk {
     can_push: bool,
     n: u64,
     now: Time,
+    /// What other systems were asked.
+    asked: Vec<HookCall>,
+    /// What they answer.
+    answer: HookAnswer,
 }
 
 impl Talk {
     fn new() -> Self {
+        Self::by(rules())
+    }
+
+    /// A follower of an account with these rules.
+    fn with(text: &str) -> Self {
+        Self::by(compiled(text))
+    }
+
+    fn by(rules: ActiveRules) -> Self {
         Self {
-            rules: rules(),
+            rules,
             known: None,
             can_push: true,
             n: 0,
             now: START,
+            asked: Vec::new(),
+            answer: HookAnswer::Missing,
         }
     }
 
@@ -101,8 +131,18 @@ impl Talk {
             key,
             conversation: self.known.clone().map(Arc::new),
             can_push: self.can_push,
+            ..Memory::empty(shop(), key)
         };
-        let decision = decide(&incoming, &memory, &self.rules, self.now);
+        let decision = match decide(&incoming, &memory, &self.rules, self.now) {
+            Step::Done(decision) => decision,
+            Step::Ask(asked) => {
+                self.asked.push(asked.call);
+                let answer = &self.answer;
+                asked
+                    .continuation
+                    .resume(answer, &incoming, &memory, &self.rules, self.now)
+            }
+        };
         if decision.is_kept {
             let known = self.known.get_or_insert_with(|| {
                 Conversation::new(
@@ -160,6 +200,11 @@ impl Talk {
     fn state(&self) -> State {
         self.known.as_ref().map_or(State::Bot, |known| known.state)
     }
+}
+
+/// What the follower reads, if anything.
+fn words(decision: &Decision) -> String {
+    said(decision).unwrap_or_default()
 }
 
 fn said(decision: &Decision) -> Option<String> {

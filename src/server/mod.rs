@@ -27,7 +27,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::decide::ActiveRules;
 use crate::delivery::Delivery;
-use crate::hook::HookCaller;
 use crate::model::AccountName;
 use crate::store::Store;
 use crate::turn::Turns;
@@ -53,8 +52,6 @@ const IDLE: Duration = Duration::from_secs(75);
 struct Site {
     store: Arc<dyn Store>,
     turns: Arc<Turns>,
-    #[expect(dead_code, reason = "turns are given it once deciding asks")]
-    hooks: Arc<HookCaller>,
     rules: Arc<ArcSwap<ActiveRules>>,
     /// What is wrong with the rules directory while an older set runs.
     rules_trouble: Option<String>,

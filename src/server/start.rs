@@ -22,7 +22,7 @@ use crate::rules::diagnostic::render;
 use crate::rules::{self, Compiled, Diagnostic, Lang, Severity};
 use crate::store::sled::{Settings as StoreSettings, SledStore};
 use crate::store::{self, Store};
-use crate::turn::{CanPush, Turns};
+use crate::turn::{AskHook, CanPush, Turns, World};
 use crate::wechat::Client;
 
 /// The file in the data directory that holds the address the running server listens on.
@@ -110,10 +110,15 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         let can: CanPush = Arc::new(move || client.can_push());
         (name.clone(), can)
     });
+    let world = World {
+        can_push: can_push.collect(),
+        ask_hook: ask_hook(settings, &metrics),
+        ..World::empty()
+    };
     let turns = Arc::new(Turns::new(
         Arc::clone(&store),
         Arc::clone(&rules),
-        can_push.collect(),
+        world,
         settings.deadline,
     ));
     let counted = Arc::clone(&metrics);
@@ -144,7 +149,6 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         proxies: Proxies::new(settings.trusted_proxies.clone()),
         max_skew: settings.max_skew,
         turns,
-        hooks: hook_caller(settings, &metrics),
         rules,
         access,
         metrics,
@@ -163,13 +167,14 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     })
 }
 
-fn hook_caller(settings: &Settings, metrics: &Arc<Metrics>) -> Arc<HookCaller> {
+fn ask_hook(settings: &Settings, metrics: &Arc<Metrics>) -> AskHook {
     let counted = Arc::clone(metrics);
-    Arc::new(HookCaller::new(
+    let caller = Arc::new(HookCaller::new(
         settings.hooks.clone(),
         Arc::new(clock::now),
         Arc::new(move |call, result, took| counted.asked(&call.rule, result, took)),
-    ))
+    ));
+    Arc::new(move |call| Box::pin(Arc::clone(&caller).ask(call)))
 }
 
 fn door(of: &super::AccountSettings, metrics: &Metrics) -> (String, Door) {
