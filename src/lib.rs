@@ -8,6 +8,7 @@ pub mod turn;
 
 pub mod decide;
 pub mod delivery;
+pub mod hook;
 pub mod rules;
 pub mod store;
 pub mod wechat;
