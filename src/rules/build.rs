@@ -56,10 +56,12 @@ impl<'o> Build<'o> {
             always: Vec::new(),
             events: HashMap::default(),
             messages: Vec::new(),
+            timezone: options.timezone.clone(),
             has_always: false,
             wants_queue: false,
             named: HashMap::default(),
             tests: InlineTests::default(),
+            calendars: Vec::new(),
         };
         Self {
             options,

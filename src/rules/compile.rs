@@ -1,9 +1,11 @@
 //! Compiles rule files into a rule set. Never fails: it gives what it can, and remarks.
 //! Owns: which file is what, the order of checks. Uses: all of rules. Never: I/O, the clock.
 
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use toml::de::{DeTable, DeValue};
 
 use super::build::Build;
+use super::calendar_file;
 use super::desk_file;
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
 use super::index::RuleSet;
@@ -16,26 +18,37 @@ use crate::model::{AccountName, RuleFiles};
 
 /// Settings of the desk.
 const DESK_FILE: &str = "_desk.toml";
+/// When things are open.
+const CALENDAR_FILE: &str = "_calendar.toml";
 /// All files together may have at most so many bytes: places, words and states are counted in 32 bits.
 const SET_LIMIT: usize = 512 * 1024 * 1024;
 /// Settings files of the format that this version does not read.
-const LATER_FILES: &[&str] = &[
-    "_calendar.toml",
-    "_crisis.toml",
-    "_canned.toml",
-    "_brand.toml",
-];
+const LATER_FILES: &[&str] = &["_crisis.toml", "_canned.toml", "_brand.toml"];
 
 const TOP: &[Key] = keys!(["rule", "defaults"], not_yet["test"]);
 const DEFAULTS: &[Key] = keys!(["accounts"], not_yet []);
 
 /// What compiling may know besides the files.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The accounts there are; `None` when nobody knows, then names are not checked.
     pub accounts: Option<Vec<AccountName>>,
     /// The desk's settings where `_desk.toml` says nothing.
     pub desk: DeskSettings,
+    /// The zone of times in rules where they name none; Asia/Shanghai by default.
+    pub timezone: TimeZone,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            accounts: None,
+            desk: DeskSettings::default(),
+            timezone: TimeZoneDatabase::bundled()
+                .get("Asia/Shanghai")
+                .expect("the bundled zones have Asia/Shanghai"),
+        }
+    }
 }
 
 /// What became of rule files.
@@ -67,6 +80,7 @@ pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
     let mut summaries = Vec::new();
     let mut allows_empty = false;
     let mut total = 0;
+    read_calendars(files, options, &mut build, &mut remarks);
     for (path, bytes) in &files.0 {
         total += bytes.len();
         if total > SET_LIMIT {
@@ -74,12 +88,13 @@ pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
             break;
         }
         let is_settings = path.starts_with('_');
-        if is_settings && path != DESK_FILE {
+        let is_calendar = path == CALENDAR_FILE;
+        if is_settings && !is_calendar && path != DESK_FILE {
             remarks.push(unread_file(path));
             continue;
         }
         let before = build.seen();
-        if let Some(source) = Source::open(path, bytes, &mut remarks) {
+        if !is_calendar && let Some(source) = Source::open(path, bytes, &mut remarks) {
             if is_settings {
                 allows_empty |= read_desk(&source, &mut build, &mut remarks);
             } else {
@@ -126,7 +141,9 @@ fn unread_file(path: &str) -> Diagnostic {
     let diagnostic = Diagnostic::new(Code::UnknownFile, place, words);
     match did_you_mean(
         path,
-        [DESK_FILE].into_iter().chain(LATER_FILES.iter().copied()),
+        [DESK_FILE, CALENDAR_FILE]
+            .into_iter()
+            .chain(LATER_FILES.iter().copied()),
     ) {
         Some(meant) => diagnostic.help(Words::new(
             format!("是不是 {meant}?"),
@@ -180,6 +197,37 @@ fn read_desk(source: &Source<'_>, build: &mut Build<'_>, remarks: &mut Remarks) 
     }
     syntax::report(&mut sheet, source.text, &errors);
     false
+}
+
+/// Reads the calendars before anything else, wherever the file stands in the order: rules name them.
+fn read_calendars(
+    files: &RuleFiles,
+    options: &Options,
+    build: &mut Build<'_>,
+    remarks: &mut Remarks,
+) {
+    let Some((path, bytes)) = files.0.iter().find(|(path, _)| path == CALENDAR_FILE) else {
+        return;
+    };
+    let Some(source) = Source::open(path, bytes, remarks) else {
+        return;
+    };
+    if is_too_deep(&source, remarks).is_none() {
+        return;
+    }
+    let (table, errors) = DeTable::parse_recoverable(source.text);
+    let mut sheet = Sheet {
+        source: &source,
+        start: 0,
+        remarks,
+    };
+    if !errors.is_empty() {
+        syntax::report(&mut sheet, source.text, &errors);
+        return;
+    }
+    let calendars = calendar_file::read(&mut sheet, table.get_ref(), &options.timezone);
+    let named = calendars.into_iter().map(|(name, it)| (Some(name), it));
+    build.set.calendars.extend(named);
 }
 
 fn is_too_deep(source: &Source<'_>, remarks: &mut Remarks) -> Option<Cuts> {

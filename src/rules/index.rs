@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ahash::RandomState;
+use jiff::tz::TimeZone;
 use regex::Regex;
 
 use super::inline_tests::InlineTests;
@@ -14,7 +15,7 @@ use super::say::Said;
 use super::spec::Extra;
 use super::words::{Word, Words};
 use crate::model::desk::DeskSettings;
-use crate::model::{AccountName, EventKind, RuleId};
+use crate::model::{AccountName, Calendar, EventKind, RuleId};
 
 /// A rule's place in the order of file and line.
 pub(super) type RuleNumber = u32;
@@ -39,6 +40,8 @@ pub struct RuleSet {
     pub(super) events: HashMap<Box<str>, EventRules, RandomState>,
     /// Rules for message types.
     pub(super) messages: Vec<(Box<str>, RuleNumber)>,
+    /// The zone of times that people read.
+    pub(super) timezone: TimeZone,
     /// Whether a rule speaks beside people.
     pub(super) has_always: bool,
     /// Whether a reply says how long the queue is.
@@ -46,6 +49,8 @@ pub struct RuleSet {
     /// Rules that go on over several messages, by id.
     pub(super) named: HashMap<Box<str>, RuleNumber, RandomState>,
     pub(super) tests: InlineTests,
+    /// Those of `_calendar.toml` with their names first, then hours that rules write out.
+    pub(super) calendars: Vec<(Option<Box<str>>, Arc<Calendar>)>,
 }
 
 /// One rule.
@@ -164,6 +169,13 @@ impl RuleSet {
     /// Whether no rule is in force.
     pub const fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// A calendar of `_calendar.toml`.
+    pub fn calendar(&self, name: &str) -> Option<&Arc<Calendar>> {
+        let mut named = self.calendars.iter();
+        let found = named.find(|(known, _)| known.as_deref() == Some(name));
+        found.map(|(_, calendar)| calendar)
     }
 
     /// The account that `try` and tests stand for when none is given: the first that a rule is limited to. With none,

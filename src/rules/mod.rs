@@ -4,6 +4,7 @@
 //! [`read_directory`] → [`compile`] → [`RuleSet::find`] → [`RuleSet::course`] and [`RuleSet::explain`].
 
 mod build;
+mod calendar_file;
 mod checked;
 mod compile;
 mod course;
