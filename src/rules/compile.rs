@@ -10,7 +10,8 @@ use super::desk_file;
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
 use super::index::RuleSet;
 use super::rule;
-use super::sheet::{Key, Sheet, keys};
+use super::script;
+use super::sheet::{Sheet, Value};
 use super::source::{Cuts, Source};
 use super::syntax;
 use crate::model::desk::DeskSettings;
@@ -25,8 +26,8 @@ const SET_LIMIT: usize = 512 * 1024 * 1024;
 /// Settings files of the format that this version does not read.
 const LATER_FILES: &[&str] = &["_crisis.toml", "_canned.toml", "_brand.toml"];
 
-const TOP: &[Key] = keys!(["rule", "defaults"], not_yet["test"]);
-const DEFAULTS: &[Key] = keys!(["accounts"], not_yet []);
+const TOP: &[&str] = &["rule", "defaults", "test"];
+const DEFAULTS: &[&str] = &["accounts", "owner"];
 
 /// What compiling may know besides the files.
 #[derive(Clone, Debug)]
@@ -76,12 +77,12 @@ pub struct FileSummary {
 /// Compiles rule files.
 pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
     let mut remarks = Remarks::default();
-    let mut build = Build::new(options);
+    let mut build = Build::new(files, options);
     let mut summaries = Vec::new();
     let mut allows_empty = false;
     let mut total = 0;
     read_calendars(files, options, &mut build, &mut remarks);
-    for (path, bytes) in &files.0 {
+    for (path, bytes) in files.0.iter().filter(|(path, _)| is_rule_file(path)) {
         total += bytes.len();
         if total > SET_LIMIT {
             remarks.push(set_too_big(path));
@@ -107,17 +108,25 @@ pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
         });
     }
     let tests = build.tests();
-    let rules = build.finish(files, &mut remarks);
+    let allowed = std::mem::take(&mut build.allowed);
+    let rules = build.finish(&mut remarks);
     if rules.is_empty() && !allows_empty && remarks.errors() == 0 {
         remarks.push(no_rules(files));
     }
     let rules = (remarks.errors() == 0).then_some(rules);
+    let mut diagnostics = remarks.into_sorted();
+    diagnostics.retain(|one| !allowed.iter().any(|allowed| allowed.covers(one)));
     Compiled {
         rules,
-        diagnostics: remarks.into_sorted(),
+        diagnostics,
         files: summaries,
         tests,
     }
+}
+
+/// Rules and settings stand at the top of the directory; below it are tables and media.
+fn is_rule_file(path: &str) -> bool {
+    path.ends_with(".toml") && !path.contains('/')
 }
 
 fn unread_file(path: &str) -> Diagnostic {
@@ -281,51 +290,70 @@ fn read_rules(source: &Source<'_>, build: &mut Build<'_>, remarks: &mut Remarks)
             }
         }
     }
-    build.end_file();
+    build.end_file(remarks);
 }
 
 fn read_piece(sheet: &mut Sheet<'_>, table: &DeTable<'_>, build: &mut Build<'_>) {
     let owner = Words::new("文件最外层", "the top of a file");
+    let zone = build.options.timezone.clone();
     for (key, value) in table {
         if !sheet.knows(key, TOP, &owner) {
             continue;
         }
-        if key.get_ref() == "defaults" {
+        let name: &str = key.get_ref();
+        if name == "defaults" {
             read_defaults(sheet, value, build);
             continue;
         }
-        let DeValue::Array(rules) = value.get_ref() else {
-            let span = sheet.span(value.span());
-            let words = Words::new(
-                "规则的标题要用两层方括号",
-                "a rule's header has two brackets",
-            );
-            sheet.report_with_help(
-                Code::Syntax,
-                span,
-                words,
-                Words::new("写成 [[rule]]", "write [[rule]]"),
-            );
+        let DeValue::Array(items) = value.get_ref() else {
+            one_bracket(sheet, value, name);
             continue;
         };
-        for value in rules {
-            if let Some(written) = rule::read(sheet, value) {
+        for value in items {
+            if name == "test" {
+                if let Some(written) = script::read(sheet, value, &zone) {
+                    build.test(sheet, None, &written);
+                }
+            } else if let Some(written) = rule::read(sheet, value, &zone) {
                 build.add(sheet, &written);
             }
         }
     }
 }
 
-fn read_defaults(sheet: &mut Sheet<'_>, value: &super::sheet::Value<'_>, build: &mut Build<'_>) {
+/// Reports `[rule]`, or something else that is no list of tables.
+fn one_bracket(sheet: &mut Sheet<'_>, value: &Value<'_>, name: &str) {
+    let span = sheet.span(value.span());
+    let words = if name == "rule" {
+        Words::new(
+            "规则的标题要用两层方括号",
+            "a rule's header has two brackets",
+        )
+    } else {
+        Words::new(
+            "测试的标题要用两层方括号",
+            "a test's header has two brackets",
+        )
+    };
+    let help = Words::new(format!("写成 [[{name}]]"), format!("write [[{name}]]"));
+    sheet.report_with_help(Code::Syntax, span, words, help);
+}
+
+fn read_defaults(sheet: &mut Sheet<'_>, value: &Value<'_>, build: &mut Build<'_>) {
     let owner = Words::new("[defaults] ", "[defaults]");
     let span = sheet.span(value.span());
     let Some(table) = sheet.table("defaults", value) else {
         return;
     };
+    let (mut accounts, mut has_owner) = (None, false);
     for (key, value) in table {
-        if sheet.knows(key, DEFAULTS, &owner) {
-            let accounts = sheet.strings("accounts", value);
-            build.defaults(sheet, &accounts, span.clone());
+        if !sheet.knows(key, DEFAULTS, &owner) {
+            continue;
+        }
+        match &**key.get_ref() {
+            "accounts" => accounts = Some(sheet.strings("accounts", value)),
+            key => has_owner = sheet.string(key, value).is_some(),
         }
     }
+    build.defaults(sheet, accounts.as_deref(), has_owner, span);
 }

@@ -12,7 +12,9 @@ use regex::Regex;
 use super::inline_tests::InlineTests;
 use super::pattern::Pattern;
 use super::say::Said;
+use super::script::Script;
 use super::spec::Extra;
+use super::table::Table;
 use super::words::{Word, Words};
 use crate::model::desk::DeskSettings;
 use crate::model::{AccountName, Calendar, EventKind, RuleId};
@@ -48,7 +50,11 @@ pub struct RuleSet {
     pub(super) wants_queue: bool,
     /// Rules that go on over several messages, by id.
     pub(super) named: HashMap<Box<str>, RuleNumber, RandomState>,
+    /// Wordings of `like`, in normal form.
+    pub(super) wordings: Vec<(RuleNumber, Box<str>)>,
+    pub(super) tables: Vec<Table>,
     pub(super) tests: InlineTests,
+    pub(super) scripts: Vec<Script>,
     /// Those of `_calendar.toml` with their names first, then hours that rules write out.
     pub(super) calendars: Vec<(Option<Box<str>>, Arc<Calendar>)>,
 }
@@ -151,6 +157,11 @@ impl RuleSet {
         &self.settings
     }
 
+    /// Tests that are conversations, in the order of the files.
+    pub fn scripts(&self) -> impl Iterator<Item = &Script> {
+        self.scripts.iter()
+    }
+
     /// Whether a rule speaks while a person owns the conversation.
     pub const fn has_always(&self) -> bool {
         self.has_always
@@ -242,6 +253,8 @@ impl fmt::Debug for RuleSet {
             .field("rules", &self.rules.len())
             .field("words", &self.words.len())
             .field("regexes", &self.regexes.len())
+            .field("wordings", &self.wordings.len())
+            .field("tables", &self.tables)
             .finish_non_exhaustive()
     }
 }
