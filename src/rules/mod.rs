@@ -28,6 +28,8 @@ mod index;
 mod inline_tests;
 mod lint;
 mod lookup;
+mod media;
+mod media_use;
 mod moment;
 mod normalize;
 mod pattern;
@@ -57,6 +59,7 @@ pub use found::{
 };
 pub use index::RuleSet;
 pub use inline_tests::{Asked, InlineTest};
+pub use media_use::MediaUse;
 pub use normalize::{Normalized, normalize, normalize_with_origins};
 pub use say::{Gapped, NotUploaded, Said, Shaped, Values};
 pub use script::{Script, ScriptTurn};

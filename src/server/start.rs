@@ -319,6 +319,7 @@ fn compile(settings: &Settings, files: &RuleFiles) -> Compiled {
             accounts: Some(accounts),
             desk: settings.desk.clone(),
             timezone: settings.timezone.clone(),
+            media_url: settings.public_url.media_url(),
         },
     )
 }

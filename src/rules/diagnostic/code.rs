@@ -71,6 +71,8 @@ codes! {
     BadReply = "E119" Error "回复写法不对" "bad reply";
     NoRules = "E120" Error "一条规则也没有" "no rules";
     TooMany = "E121" Error "数量超限" "too many";
+    MediaSize = "E122" Error "媒体文件太大" "media file too large";
+    MediaType = "E123" Error "媒体文件类型不对" "wrong type of media file";
     BadTable = "E130" Error "表格用不了" "bad table";
     UnknownRule = "E131" Error "没有这条规则" "no such rule";
     NotAllowed = "E132" Error "不能放过的代码" "cannot be allowed";
