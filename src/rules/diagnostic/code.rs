@@ -84,6 +84,7 @@ codes! {
     NeverSent = "W214" Warning "发不出去" "never sent";
     UnknownFile = "W220" Warning "不读的文件" "file not read";
     NoEffect = "W221" Warning "还不起作用" "no effect yet";
+    NotUploaded = "W239" Warning "媒体文件没传上去" "media file not uploaded";
     Idle = "W240" Warning "写了没用" "without effect";
     DuplicateRow = "W241" Warning "表格里重复的行" "row twice in a table";
 }
