@@ -9,6 +9,7 @@ mod demo;
 mod healthcheck;
 mod local;
 mod logging;
+mod rules;
 mod sample;
 mod serve;
 mod simulate;
@@ -45,6 +46,9 @@ enum Command {
     /// 管理接口令牌(需要服务在运行) | Make, list and revoke API tokens of the running server
     #[command(subcommand)]
     Token(token::Args),
+    /// 规则的版本:历史、比较、恢复、发布(需要服务在运行) | Revisions of the running server's rules
+    #[command(subcommand)]
+    Rules(rules::Args),
     /// 假微信:对任何回调地址发消息 | Play WeChat against any callback
     Simulate(simulate::Args),
     /// 检查本机的服务是否活着 | Ask the server of this machine whether it is alive
@@ -77,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Config(args) => config_show::run(&args),
         Command::Token(args) => token::run(args),
+        Command::Rules(args) => rules::run(args),
         Command::Simulate(args) => args.run(),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };

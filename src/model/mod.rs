@@ -28,5 +28,5 @@ pub use media::{MediaFile, MediaFormat, MediaIds, MediaKind, Picture, UploadedMe
 pub use message::{By, Delivery, Direction, Message};
 pub use remembered::{Form, Noted, Offer, Remembered};
 pub use reply::{Article, Reply};
-pub use rule_files::RuleFiles;
+pub use rule_files::{FileChanges, RuleFiles};
 pub use time::Time;
