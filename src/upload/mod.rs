@@ -31,8 +31,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Reads the clock; injected so that tests own time.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
-/// Told of every upload: the account, and whether WeChat took it. For counters.
-pub type Observe = Arc<dyn Fn(&AccountName, bool) + Send + Sync>;
+/// Told of every upload: the account, and WeChat's `errcode`, 0 for one that got none; `None` when all went well. For
+/// counters.
+pub type Observe = Arc<dyn Fn(&AccountName, Option<i64>) + Send + Sync>;
 
 /// The worker that brings files to WeChat.
 pub struct Uploader {
@@ -83,7 +84,7 @@ impl Uploader {
             let shelf = shelves.entry(known.account).or_default();
             shelf.enter((known.kind, known.hash), upload);
         }
-        let dock = |name: &AccountName, client: &Arc<Client>| {
+        let mut dock = |name: &AccountName, client: &Arc<Client>| {
             let shelf = shelves.remove(name).unwrap_or_default();
             Dock {
                 client: Arc::clone(client),
@@ -93,7 +94,6 @@ impl Uploader {
                 crane: tokio::sync::Mutex::default(),
             }
         };
-        let mut dock = dock;
         let docks = clients
             .iter()
             .map(|(name, client)| (name.clone(), dock(name, client)))
@@ -110,29 +110,19 @@ impl Uploader {
         })
     }
 
-    /// Keeps the files of a set that is about to be active, and has them uploaded. `bytes` gives a file by its path.
-    ///
-    /// # Errors
-    /// When a file cannot be kept; it cannot be uploaded then.
-    pub fn rules_changed<'f>(
-        &self,
-        set: &RuleSet,
-        bytes: impl Fn(&str) -> Option<&'f [u8]>,
-    ) -> std::io::Result<()> {
-        let mut kept = Ok(());
-        for used in set.media() {
-            let Some(bytes) = bytes(&used.file.path) else {
-                continue;
-            };
-            if let Err(error) = self.cache.keep(&used.file.hash, bytes) {
-                kept = Err(error);
-            }
-        }
+    /// Where the files lie that are to be uploaded, under their hashes.
+    pub const fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Has the files of a set that is about to be active uploaded; they are in the cache already. What neither this set
+    /// nor an upload needs is thrown away.
+    pub fn rules_changed(&self, set: &RuleSet) {
         self.uses.store(Arc::new(set.media().to_vec()));
+        self.sweep();
         for dock in self.docks.values() {
             dock.changed.notify_one();
         }
-        kept
     }
 
     /// Which files an account can send now.
@@ -141,14 +131,18 @@ impl Uploader {
         dock.map_or_else(|| Arc::clone(&self.nothing), |dock| dock.ids.load_full())
     }
 
-    /// Works until told to stop; an upload under way is finished.
+    /// Works until told to stop. Of an upload under way nobody hears then: it is made again after the next start.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        self.sweep();
-        join_all(self.docks.iter().map(|(name, dock)| self.work(name, dock, &stop))).await;
+        let docks = self.docks.iter();
+        let work = join_all(docks.map(|(name, dock)| self.work(name, dock)));
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = work => {}
+        }
     }
 
-    async fn work(&self, account: &AccountName, dock: &Dock, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
+    async fn work(&self, account: &AccountName, dock: &Dock) {
+        loop {
             let now = (self.clock)();
             self.expire(account, dock, now).await;
             let wanted = self.wanted(account);
@@ -166,7 +160,6 @@ impl Uploader {
                 Step::Wait(until) => {
                     let wait = until.map_or(LONGEST_WAIT, |until| until.since(now));
                     tokio::select! {
-                        () = stop.cancelled() => {}
                         () = dock.changed.notified() => {}
                         () = tokio::time::sleep(wait.min(LONGEST_WAIT)) => {}
                     }
@@ -208,7 +201,7 @@ impl Uploader {
             .client
             .upload(kind, &name, format.content_type(), bytes)
             .await;
-        (self.observe)(account, uploaded.is_ok());
+        (self.observe)(account, uploaded.as_ref().err().map(code));
         match uploaded {
             Ok(media_id) => {
                 tracing::info!(%account, kind = kind.word(), file = hex(&hash), "uploaded");
@@ -311,6 +304,13 @@ impl Dock {
     fn publish(&self, now: Time) {
         let ids = self.shelf.lock().ids(now);
         self.ids.store(Arc::new(ids));
+    }
+}
+
+const fn code(error: &SendError) -> i64 {
+    match error {
+        SendError::NotConnected(_) | SendError::Unclear(_) => 0,
+        SendError::Refused { code, .. } => *code,
     }
 }
 

@@ -34,7 +34,10 @@ impl Uploader {
 fn in_words(why: &Refusal) -> Words {
     let Refusal { code, message } = why;
     match code {
-        0 => Words::new(&**message, &**message),
+        0 => Words::new(
+            format!("还没传上去:{message}"),
+            format!("not uploaded yet: {message}"),
+        ),
         _ => Words::new(
             format!("微信说 {code}:{message}"),
             format!("WeChat said {code}: {message}"),

@@ -214,7 +214,7 @@ impl Keeper {
         // Kept before it is written: a crash in between leaves the old files and one revision that nobody heard of.
         let revision = self.keep(&good, author).await?;
         commit(staged).await?;
-        Ok(self.runs(good, revision))
+        Ok(self.runs(good, revision).await)
     }
 
     async fn stage(&self, changes: FileChanges) -> Result<Staged, Refused> {
@@ -239,11 +239,11 @@ impl Keeper {
 
     async fn run(&self, good: Good, author: &str) -> Result<Published, Refused> {
         let revision = self.keep(&good, author).await?;
-        Ok(self.runs(good, revision))
+        Ok(self.runs(good, revision).await)
     }
 
     /// What is good and in the directory goes live.
-    fn runs(&self, good: Good, revision: u64) -> Published {
+    async fn runs(&self, good: Good, revision: u64) -> Published {
         self.pin.write(None);
         let digest = good.files.digest();
         let diagnostics = good.diagnostics.clone();
@@ -253,7 +253,8 @@ impl Keeper {
                 revision: Some(revision),
             },
             Standing::live(digest, good.summaries, good.diagnostics),
-        );
+        )
+        .await;
         Published {
             revision,
             digest,
@@ -297,7 +298,8 @@ impl Keeper {
                 problem: Some(problem),
                 ..Standing::live(over.digest, below.files, below.diagnostics)
             },
-        );
+        )
+        .await;
         Ok(Published {
             revision,
             digest: over.digest,

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::{Client, Request, SendError};
 use crate::model::MediaKind;
 
-/// Ten megabytes over a slow line.
-const UPLOAD_WITHIN: Duration = Duration::from_secs(120);
+/// Ten megabytes at 1.4 Mbit/s.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(60);
 
 impl Client {
     /// Uploads a file and gives its media id, which WeChat keeps for three days. Tried once; with a token that WeChat no
