@@ -34,7 +34,7 @@ pub struct Delivery {
     store: Arc<dyn Store>,
     clients: HashMap<AccountName, Arc<Client>>,
     clock: Clock,
-    renew: Renew,
+    renew: Option<Renew>,
     observe: Observe,
 }
 
@@ -51,15 +51,23 @@ impl Delivery {
         store: Arc<dyn Store>,
         clients: HashMap<AccountName, Arc<Client>>,
         clock: Clock,
-        renew: Renew,
         observe: Observe,
     ) -> Self {
         Self {
             store,
             clients,
             clock,
-            renew,
+            renew: None,
             observe,
+        }
+    }
+
+    /// Sends a push whose media id WeChat does not know any more (40007) once more with a new one.
+    #[must_use]
+    pub fn renewing(self, renew: Renew) -> Self {
+        Self {
+            renew: Some(renew),
+            ..self
         }
     }
 
@@ -109,7 +117,10 @@ impl Delivery {
 
     /// Makes one attempt and writes down how it ended.
     async fn deliver(&self, taken: Taken, stop: &CancellationToken) {
-        let result = self.attempt(&taken).await;
+        let mut result = self.attempt(&taken).await;
+        if taken.is_last_words {
+            result = now_or_never(result);
+        }
         (self.observe)(&taken, &result);
         tracing::info!(account = %taken.account, follower = %taken.follower.short(), push = %taken.push.id,
             result = result_word(&result), "push attempted");
@@ -140,9 +151,10 @@ impl Delivery {
 
     /// The push with its media uploaded again.
     async fn renewed(&self, taken: &Taken) -> Option<Reply> {
+        let renew = self.renew.as_ref()?;
         let mut reply = taken.push.reply.clone();
         let stale = Arc::clone(reply.media_id()?);
-        let id = (self.renew)(taken.account.clone(), stale).await?;
+        let id = renew(taken.account.clone(), stale).await?;
         reply.set_media_id(&id);
         Some(reply)
     }
@@ -189,6 +201,14 @@ impl Delivery {
             Ok(()) => Settled::Sent,
             Err(error) => settle(error, taken.push.attempts, now),
         }
+    }
+}
+
+/// A form's last words make sense at once only: what cannot be sent now is neither tried again nor kept for a next visit.
+fn now_or_never(result: Settled) -> Settled {
+    match result {
+        Settled::Again { error, .. } | Settled::Held { error } => Settled::Failed { error },
+        ended => ended,
     }
 }
 

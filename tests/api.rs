@@ -71,6 +71,26 @@ fn a_person_answers_what_no_rule_covers() {
         Some(&json!({"text": "老客户"})),
         200,
     );
+    let tagged = call(
+        &world,
+        "post",
+        "/conversations/{id}/tags",
+        &verb("tags"),
+        Some(&json!({"tags": ["vip", "老客户", "vip"]})),
+        200,
+    )
+    .json();
+    assert_eq!(tagged["tags"], json!(["vip", "老客户"]));
+    for wrong in [
+        json!({"tags": [""]}),
+        json!({"tags": ["a\nb"]}),
+        json!({"tags": vec!["x".repeat(65)]}),
+        json!({"tags": (0..33).map(|n| n.to_string()).collect::<Vec<_>>()}),
+    ] {
+        let path = "/conversations/{id}/tags";
+        let refused = call(&world, "post", path, &verb("tags"), Some(&wrong), 400);
+        is_problem(&refused, 400, "bad-request");
+    }
     let released = call(
         &world,
         "post",
@@ -432,5 +452,5 @@ fn every_path_of_the_document_needs_a_token_and_every_route_is_in_it() {
             operations += 1;
         }
     }
-    assert_eq!(operations, 21);
+    assert_eq!(operations, 23);
 }

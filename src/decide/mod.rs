@@ -3,6 +3,7 @@
 //!
 //! The webhook, `try`, the console, inline tests and back-tests all call [`decide`].
 
+pub mod backtest;
 mod case;
 mod form;
 mod gaps;
@@ -140,6 +141,10 @@ pub enum Silence {
 
 /// A decision, or what must be asked first.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every message is decided at once; a box would cost each an allocation"
+)]
 pub enum Step {
     /// It is decided.
     Done(Decision),

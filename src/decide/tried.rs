@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Decision, Step};
-use crate::model::{Content, Incoming, Reply, Time};
+use crate::model::{Content, HookCall, Incoming, Reply, Time};
 use crate::rules::{Explained, Found, Question, RuleSet};
 
 /// A decision with its explanation.
@@ -37,16 +37,11 @@ pub fn tried(step: &Step, message: &Incoming, rules: &RuleSet, now: Time) -> Tri
     match step {
         Step::Done(decision) => {
             let (normalized, candidates) = explained(decision.found.as_ref());
-            let pushed = decision.answer.more.iter().map(|push| &push.reply);
             let rule = decision.rule.as_ref();
             Tried {
                 decision: decision.outcome.word(),
                 rule: rule.map(|rule| rule.as_str().to_owned()),
-                replies: given(decision)
-                    .into_iter()
-                    .chain(pushed)
-                    .map(reply)
-                    .collect(),
+                replies: replies(decision).map(reply).collect(),
                 normalized,
                 candidates,
                 hook: None,
@@ -55,28 +50,24 @@ pub fn tried(step: &Step, message: &Incoming, rules: &RuleSet, now: Time) -> Tri
         Step::Ask(asked) => {
             let (normalized, candidates) = explained(asked.continuation.found());
             let call = &asked.call;
-            let fields = call.fields.iter();
-            let fields = fields.map(|(name, text)| (name.to_string(), Value::from(&**text)));
             Tried {
                 decision: "hook",
                 rule: Some(call.rule.as_str().to_owned()),
                 replies: Vec::new(),
                 normalized,
                 candidates,
-                hook: Some(json!({ "url": &*call.url, "body": Value::Object(fields.collect()) })),
+                hook: Some(hook(call)),
             }
         }
     }
 }
 
-/// What the follower reads at once.
-fn given(decision: &Decision) -> Option<&Reply> {
-    let own = decision.answer.own.as_ref();
-    decision
-        .answer
-        .joined
-        .as_ref()
-        .or(own.map(|own| &own.reply))
+/// What the follower reads, at once and pushed behind it.
+pub(super) fn replies(decision: &Decision) -> impl Iterator<Item = &Reply> {
+    let answer = &decision.answer;
+    let own = answer.own.as_ref().map(|own| &own.reply);
+    let pushed = answer.more.iter().map(|push| &push.reply);
+    answer.joined.as_ref().or(own).into_iter().chain(pushed)
 }
 
 /// The question that a message puts to the rules first.
@@ -89,8 +80,15 @@ pub fn question(content: &Content) -> Question<'_> {
     }
 }
 
+/// What another system would be asked.
+pub(super) fn hook(call: &HookCall) -> Value {
+    let fields = call.fields.iter();
+    let fields = fields.map(|(name, text)| (name.to_string(), Value::from(&**text)));
+    json!({ "url": &*call.url, "body": Value::Object(fields.collect()) })
+}
+
 /// A reply in the shape of rule files.
-fn reply(reply: &Reply) -> Value {
+pub(super) fn reply(reply: &Reply) -> Value {
     // Where nobody asks WeChat, a file stands under its path (`MediaIds::Assumed`); no id of WeChat's has a slash.
     let media = |id: &str| match id.contains('/') {
         true => id.to_owned(),

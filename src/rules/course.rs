@@ -103,6 +103,16 @@ impl RuleSet {
         }
     }
 
+    /// When tests that give no time are held: noon of 3 June 2026, a Wednesday, where the rules are at home.
+    pub fn test_time(&self) -> Time {
+        let noon = jiff::civil::date(2026, 6, 3).at(12, 0, 0, 0);
+        let local = self.timezone.to_ambiguous_zoned(noon).compatible();
+        local.map_or_else(
+            |_out_of_range| Time::default(),
+            |noon| noon.timestamp().into(),
+        )
+    }
+
     /// Rules whose wordings are alike but not certain, at least as much as `least`, best first, with the wording.
     pub fn alike<'s>(
         &'s self,

@@ -107,7 +107,7 @@ pub(super) fn read(
     }
     let is_active = !says.is_empty() || pointed.is_some() || does_something(&extra);
     if !is_active {
-        if written.is_understood {
+        if written.is_understood && !written.has_reply {
             rule::no_reply(sheet, written);
         }
         return None;

@@ -195,6 +195,11 @@ impl Table {
             .cell(row.checked_mul(columns.len())?.checked_add(place)?)
     }
 
+    /// The names of the columns, in order.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        self.cells.columns()
+    }
+
     /// Notes a row's key; of rows with one key the first is found. A row without a key is never found.
     fn enter(&mut self, row: usize, key: &str) {
         let is_new = !key.is_empty() && self.row(key).is_none();

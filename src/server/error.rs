@@ -43,6 +43,8 @@ codes! {
     Unowned = 409 "unowned" "会话还没有人接入";
     /// The follower wrote since the last message seen.
     Arrived = 409 "arrived" "粉丝又发来了新消息";
+    /// Only one of these runs at a time.
+    Busy = 409 "busy" "已经有一个在运行";
     /// The name is in use.
     Taken = 409 "taken" "名字已被使用";
     /// The rule files changed since the caller looked.

@@ -56,6 +56,8 @@ struct Site {
     store: Arc<dyn Store>,
     turns: Arc<Turns>,
     keeper: Arc<Keeper>,
+    /// Held while a back-test runs.
+    backtest: tokio::sync::Mutex<()>,
     doors: AHashMap<String, Door>,
     proxies: Proxies,
     access: Access,

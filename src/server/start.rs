@@ -142,9 +142,9 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         Arc::clone(&store),
         clients,
         Arc::new(clock::now),
-        renew(&uploader),
         Arc::new(move |taken, result| counted.pushed(taken, result)),
-    );
+    )
+    .renewing(renew(&uploader));
     let access = Access::new(
         Arc::clone(&store),
         settings.api_token.as_ref(),
@@ -162,6 +162,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         max_skew: settings.max_skew,
         turns,
         keeper: Arc::clone(&keeper),
+        backtest: tokio::sync::Mutex::default(),
         access,
         media,
         metrics,

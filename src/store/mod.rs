@@ -88,7 +88,7 @@ pub trait Store: Send + Sync + 'static {
     async fn conversations(&self, query: &Query) -> Result<Page, Error>;
 
     /// The newest `limit` lines of a conversation's history, older than `before` if given; oldest first. Deliveries are as
-    /// they are now.
+    /// they are now. What a form says when its time is over stands behind its question, once it was tried.
     ///
     /// # Errors
     /// [`Error`] when they cannot be read.
@@ -358,6 +358,8 @@ pub struct Taken {
     pub follower: OpenId,
     /// What.
     pub push: Push,
+    /// Whether a form ends with it: to be said now or never.
+    pub is_last_words: bool,
 }
 
 /// One kept state of the rules directory.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use wxreply::model::entry::{Move, Priority, Push, Reason, Spoken};
 use wxreply::model::{
-    AccountName, Act, AgentName, Answer, By, Content, Conversation, Delivery, Incoming, MessageId,
-    OpenId, Reply, Time, Turn, TurnKey,
+    AccountName, Act, AgentName, Answer, By, Content, Conversation, Delivery, Form, Incoming,
+    MessageId, OpenId, Reply, RuleId, Time, Turn, TurnKey,
 };
 use wxreply::store::{Claim, Error, Store, Ticket};
 
@@ -157,6 +157,31 @@ pub fn late_push(name: &str, text: &str, n: u64) -> Push {
         attempts: 0,
         not_before: at(n),
         error: None,
+    }
+}
+
+/// The `n`th push of the turn with this name.
+pub fn push_of(name: &str, text: &str, n: u8, at: Time) -> Push {
+    Push {
+        id: MessageId::at(at, n, key(name)),
+        at,
+        not_before: at,
+        ..late_push(name, text, 0)
+    }
+}
+
+/// A form's first question: it ends at `until`, with these words.
+pub fn form(name: &str, now: Time, until: Time, words: Option<&str>) -> Form {
+    Form {
+        rule: RuleId::parse("book").unwrap(),
+        step: 0,
+        tries: 0,
+        saved: vec![("name".into(), "王".into())],
+        until,
+        on_timeout: words.map(|text| Push {
+            not_before: until,
+            ..push_of(name, text, 15, now)
+        }),
     }
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use wxreply::model::conversation::{Acted, note};
-use wxreply::model::entry::{Change, Move, Outcome, Settled};
+use wxreply::model::entry::{Change, Move, Outcome, Priority, Reason, Settled};
 use wxreply::model::message::PushError;
 use wxreply::model::{
-    Act, Answer, Conversation, ConversationId, Delivery, Entry, Message, OpenId, Reply, State,
-    Turn, TurnKey,
+    Act, Answer, Conversation, ConversationId, Delivery, Entry, Form, Message, Noted, Offer,
+    OpenId, Reply, RuleId, State, Turn, TurnKey,
 };
 use wxreply::store::sled::SledStore;
 use wxreply::store::{ActError, Query, Store};
@@ -36,10 +36,10 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let from = 0..FOLLOWERS;
     let step = prop_oneof![
-        12 => (from.clone(), 0..6_u8, prop_oneof![20 => 1..80_usize, 1 => Just(30_000)])
+        12 => (from.clone(), 0..10_u8, prop_oneof![20 => 1..80_usize, 1 => Just(30_000)])
             .prop_map(|(from, kind, words)| Step::Turn { from, kind, words }),
         4 => any::<prop::sample::Index>().prop_map(|at| Step::Repeat { turn: at.index(1 << 20) }),
-        8 => (from.clone(), 0..2_u8, 0..8_u8).prop_map(|(from, by, kind)| Step::Act { from, by, kind }),
+        8 => (from.clone(), 0..2_u8, 0..10_u8).prop_map(|(from, by, kind)| Step::Act { from, by, kind }),
         3 => Just(Step::Take),
         3 => (0..5_u8).prop_map(|kind| Step::Settle { kind }),
         1 => any::<prop::sample::Index>().prop_map(|at| Step::Late { turn: at.index(1 << 20) }),
@@ -62,6 +62,17 @@ impl Fold {
         let conversation = self.conversation.get_or_insert_with(|| {
             Conversation::new(entry.conversation, shop(), follower.clone(), entry.at)
         });
+        if let Change::Sending { push } = &entry.change
+            && let Some(form) = known_form(conversation)
+            && let Some(words) = form.on_timeout.as_ref().filter(|words| words.id == *push)
+        {
+            let place = self.lines.partition_point(|line| line.id < words.id);
+            let line = Message {
+                at: words.not_before,
+                ..words.message()
+            };
+            self.lines.insert(place, line);
+        }
         conversation.apply(entry);
         match &entry.change {
             Change::Turn(turn) => {
@@ -72,6 +83,12 @@ impl Fold {
                 }
                 self.lines.push(turn.inbound(entry.at));
                 self.lines.extend(turn.own(entry.at));
+                self.lines.extend(
+                    turn.answer
+                        .more
+                        .iter()
+                        .map(wxreply::model::entry::Push::message),
+                );
             }
             Change::Noted { id, by, text } => self.lines.push(note(*id, by, text, entry.at)),
             Change::Replied { push, .. } => self.lines.push(push.message()),
@@ -100,6 +117,10 @@ impl Fold {
             }
         }
     }
+}
+
+fn known_form(conversation: &Conversation) -> Option<&Form> {
+    conversation.remembered.as_ref()?.form.as_ref()
 }
 
 #[derive(Default)]
@@ -151,10 +172,60 @@ fn answer(kind: u8, known: Option<&Conversation>, clock: u64, name: &str) -> Ans
             push: Some(late_push(name, "后答", clock)),
             ..answered("后答")
         },
-        _ => Answer {
+        5 => Answer {
             moved: Some(Move::Unsubscribed),
             ..Answer::default()
         },
+        6 => Answer {
+            more: vec![push_of(name, "再答", 2, now), push_of(name, "三答", 3, now)],
+            noted: vec![rotated(), spoke()],
+            ..answered("先答")
+        },
+        7 => Answer {
+            noted: vec![Noted::Form(Box::new(form(
+                name,
+                now,
+                at(clock + 3),
+                Some("还在吗"),
+            )))],
+            ..answered("几位")
+        },
+        8 => Answer {
+            noted: vec![Noted::FormEnded, spoke()],
+            moved: Some(Move::Escalate {
+                reason: Reason::Form,
+                priority: Priority::High,
+                note: Some("没填完".into()),
+            }),
+            ..Answer::default()
+        },
+        _ => Answer {
+            noted: vec![
+                Noted::Form(Box::new(form(name, now, at(clock + 3), None))),
+                Noted::Offered(Offer {
+                    rules: [rule("book"), rule("price")].into_iter().collect(),
+                    until: at(clock + 9),
+                }),
+            ],
+            ..answered("哪一个")
+        },
+    }
+}
+
+fn rule(id: &str) -> RuleId {
+    RuleId::parse(id).unwrap()
+}
+
+fn rotated() -> Noted {
+    Noted::Rotated {
+        rule: rule("greet"),
+        next: 1,
+    }
+}
+
+fn spoke() -> Noted {
+    Noted::Spoke {
+        rule: rule("greet"),
     }
 }
 
@@ -168,6 +239,10 @@ fn act(kind: u8) -> Act {
         3 => Act::Note { text: "注".into() },
         4 => reply("", None),
         5 => reply("同一", Some("key")),
+        6 => Act::Tag {
+            tags: vec!["vip".into(), "老客户".into()],
+        },
+        7 => Act::Tag { tags: Vec::new() },
         _ => reply("答", None),
     }
 }

@@ -1,4 +1,4 @@
-//! Lets the disk fail just when the end of a push is to be written down.
+//! Looks at how attempts end that never reach WeChat: while the disk fails, and when they were to be made now or never.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use wxreply::delivery::Delivery as Outbox;
-use wxreply::model::{Act, Delivery, TurnKey};
+use wxreply::model::{Act, Answer, Delivery, Noted, TurnKey};
 use wxreply::store::Store as _;
 use wxreply::store::sled::{Io, Settings, SledStore};
 
@@ -79,6 +79,42 @@ async fn the_end_of_a_push_is_written_once_the_disk_takes_it() {
     tokio::time::timeout(Duration::from_secs(30), settled)
         .await
         .expect("the push is settled");
+    stop.cancel();
+    running.await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_form_would_have_said_at_its_end_is_not_kept_for_another_day() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = super::sled::open(dir.path()).await;
+    let form = form("1", at(1), at(2), Some("还在吗"));
+    let answer = Answer {
+        noted: vec![Noted::Form(Box::new(form))],
+        ..answered("几位")
+    };
+    let asked = turn("wang", "1", words("订座"), answer);
+    let known = take_turn(&*store, asked, at(1)).await.unwrap();
+    // The account has no client: an agent's answer would be held.
+    let outbox = Outbox::new(
+        Arc::<SledStore>::clone(&store),
+        [].into(),
+        Arc::new(|| at(3)),
+        Arc::new(|_, _| {}),
+    );
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(Arc::new(outbox).run(stop.clone()));
+    let ended = async {
+        while history(&*store, &known).await.last().map(String::as_str) != Some("还在吗 Failed")
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ended)
+        .await
+        .expect("the attempt ends");
+    let now = store.conversation(known.id).await.unwrap().unwrap();
+    assert!(now.pushes.is_empty() && now.remembered.is_none());
     stop.cancel();
     running.await.unwrap();
     store.close().await;

@@ -11,7 +11,7 @@ use wxreply::model::entry::{Move, Settled};
 use wxreply::model::message::PushError;
 use wxreply::model::{
     AccountName, Act, Answer, ApiToken, Content, Conversation, Delivery, Event, EventKind,
-    MediaKind, MessageId, Reply, Role, RuleFiles, State, UploadedMedia,
+    MediaKind, MessageId, Noted, Reply, Role, RuleFiles, State, UploadedMedia,
 };
 use wxreply::store::{ActError, Claim, Error, Health, Pin, Query, REVISIONS_KEPT, Store};
 
@@ -56,6 +56,9 @@ macro_rules! suite {
             pushes_go_one_at_a_time_oldest_first
             a_push_to_be_tried_again_waits_for_its_time
             a_push_that_was_being_sent_is_unknown_after_a_crash
+            further_replies_stand_behind_the_first_and_go_out_in_order
+            a_form_ends_with_its_last_words_once
+            a_form_that_went_on_or_was_taken_over_says_nothing
             whoever_waits_for_pushes_is_woken
             pages_of_conversations_show_each_once
             counts_follow_the_states
@@ -588,6 +591,151 @@ pub async fn a_push_that_was_being_sent_is_unknown_after_a_crash(mut home: impl 
         assert_eq!(now[1..], ["甲 Unknown", "乙 Queued"]);
     }
     assert_eq!(send(&*home.store(), 4, Settled::Sent).await, "乙");
+}
+
+pub async fn further_replies_stand_behind_the_first_and_go_out_in_order(mut home: impl Home) {
+    let store = home.store();
+    let more = [(2, "二"), (3, "三"), (4, "四")];
+    let answer = Answer {
+        more: more
+            .map(|(n, text)| push_of("1", text, n, at(1)))
+            .into_iter()
+            .collect(),
+        ..answered("一")
+    };
+    let turn = turn("wang", "1", words("菜单"), answer);
+    let known = take_turn(&*store, turn, at(1)).await.unwrap();
+    assert_eq!(
+        history(&*store, &known).await,
+        [
+            "菜单 Received",
+            "一 Passive",
+            "二 Queued",
+            "三 Queued",
+            "四 Queued"
+        ]
+    );
+    assert_eq!(send(&*store, 2, Settled::Sent).await, "二");
+    home.crash().await;
+    let store = home.store();
+    let failed = Settled::Failed {
+        error: error(40003),
+    };
+    assert_eq!(send(&*store, 3, failed).await, "三");
+    let held = Settled::Held {
+        error: error(45047),
+    };
+    assert_eq!(send(&*store, 4, held).await, "四");
+    let lines = [
+        "菜单 Received",
+        "一 Passive",
+        "二 Sent",
+        "三 Failed",
+        "四 Held",
+    ];
+    assert_eq!(history(&*store, &known).await, lines);
+    let all = store.messages(known.id, None, 9).await.unwrap();
+    assert!(all.iter().map(|line| line.id).is_sorted());
+    let tail = store.messages(known.id, Some(all[3].id), 2).await.unwrap();
+    assert_eq!(tail, all[1..3]);
+    home.reopen().await;
+    assert_eq!(history(&*home.store(), &known).await, lines);
+    assert_eq!(
+        text(repeat(&*home.store(), "wang", "1").await).as_deref(),
+        Some("一")
+    );
+}
+
+/// A form's question at this second, with last words at `until`.
+async fn begin_form(store: &dyn Store, from: &str, n: u64, until: u64) -> Arc<Conversation> {
+    let name = format!("{from} {n}");
+    let form = form(&name, at(n), at(until), Some("还在吗"));
+    let answer = Answer {
+        noted: vec![Noted::Form(Box::new(form))],
+        ..answered("几位")
+    };
+    let turn = turn(from, &name, words("订座"), answer);
+    take_turn(store, turn, at(n)).await.unwrap()
+}
+
+pub async fn a_form_ends_with_its_last_words_once(mut home: impl Home) {
+    let asked = begin_form(&*home.store(), "wang", 1, 600).await;
+    let until = |known: &Conversation| known.form(at(2)).map(|form| form.until);
+    assert_eq!(until(&asked), Some(at(600)));
+    for round in 0..2 {
+        let store = home.store();
+        assert_eq!(store.next_push_at().await, Some(at(600)));
+        assert!(store.take_push(at(599)).await.unwrap().is_none());
+        assert_eq!(
+            history(&*store, &asked).await,
+            ["订座 Received", "几位 Passive"],
+            "round {round}"
+        );
+        home.crash().await;
+    }
+    let store = home.store();
+    let taken = store.take_push(at(600)).await.unwrap().unwrap();
+    assert!(taken.is_last_words);
+    assert!(store.take_push(at(700)).await.unwrap().is_none());
+    let known = store.conversation(asked.id).await.unwrap().unwrap();
+    assert_eq!(until(&known), None);
+    let said = |state: &str| {
+        [
+            "订座 Received".to_owned(),
+            "几位 Passive".to_owned(),
+            format!("还在吗 {state}"),
+        ]
+    };
+    assert_eq!(history(&*store, &asked).await, said("Sending"));
+    store
+        .settle_push(asked.id, taken.push.id, Settled::Sent, at(601))
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let store = home.store();
+        assert_eq!(history(&*store, &asked).await, said("Sent"));
+        let lines = store.messages(asked.id, None, 1).await.unwrap();
+        assert_eq!(lines[0].at, at(600), "when it was said");
+        assert!(store.take_push(at(9000)).await.unwrap().is_none());
+        home.crash().await;
+    }
+    // An attempt that a crash ended is not made again.
+    begin_form(&*home.store(), "wang", 1000, 1600).await;
+    let taken = home.store().take_push(at(1600)).await.unwrap();
+    assert!(taken.is_some());
+    home.crash().await;
+    let store = home.store();
+    assert!(store.take_push(at(9000)).await.unwrap().is_none());
+    assert_eq!(history(&*store, &asked).await[5], "还在吗 Unknown");
+}
+
+pub async fn a_form_that_went_on_or_was_taken_over_says_nothing(mut home: impl Home) {
+    let store = home.store();
+    let on = begin_form(&*store, "wang", 1, 600).await;
+    begin_form(&*store, "wang", 2, 700).await;
+    assert_eq!(store.next_push_at().await, Some(at(700)));
+    let ended = Answer {
+        noted: vec![Noted::FormEnded],
+        ..answered("订好了")
+    };
+    let turn = turn("wang", "end", words("两位"), ended);
+    take_turn(&*store, turn, at(3)).await.unwrap();
+    let claimed = begin_form(&*store, "li", 4, 800).await;
+    store
+        .act(claimed.id, Act::Claim, &agent("lili"), at(5), key("claim"))
+        .await
+        .unwrap();
+    begin_form(&*store, "zhao", 6, 900).await;
+    assert!(store.erase(&shop(), &follower("zhao")).await.unwrap());
+    for _ in 0..2 {
+        let store = home.store();
+        assert_eq!(store.next_push_at().await, None);
+        assert!(store.take_push(at(9000)).await.unwrap().is_none());
+        let lines = history(&*store, &on).await;
+        assert_eq!(lines.len(), 6);
+        assert!(!lines.iter().any(|line| line.starts_with("还在吗")));
+        home.crash().await;
+    }
 }
 
 pub async fn whoever_waits_for_pushes_is_woken(home: impl Home) {

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::shapes::{
     Close, ConversationShape, ConversationWithMessages, ConversationsShape, ListQuery,
-    MessageShape, NewReply, Note, ProblemShape, RepliedShape, ShowQuery,
+    MessageShape, NewReply, Note, ProblemShape, RepliedShape, ShowQuery, Tags,
 };
 use super::{cursor, json_body};
 use crate::model::{
@@ -193,6 +193,31 @@ pub(super) async fn note(
 ) -> Result<Json<ConversationShape>, Problem> {
     let Note { text } = json_body(&request, payload).await?;
     act(&site, &caller, &id, Act::Note { text }).await
+}
+
+/// Says what the follower is called, in place of what was said before; nobody need own the conversation.
+#[utoipa::path(
+    post, path = "/conversations/{id}/tags", operation_id = "setTags",
+    params(("id" = String, Path)), request_body = Tags,
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn tag(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    let Tags { tags } = json_body(&request, payload).await?;
+    act(&site, &caller, &id, Act::Tag { tags }).await
 }
 
 /// Answers the follower. Claims an unclaimed conversation.

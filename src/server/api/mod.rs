@@ -1,6 +1,7 @@
 //! Serves version 1 of the JSON API.
 //! Owns: its routes and its document. Uses: store, turn, model. Never: cookies; WeChat's callback.
 
+mod backtest;
 mod conversations;
 mod cursor;
 mod rule_shapes;
@@ -66,6 +67,9 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
                 .route(web::post().to(conversations::reply)),
         )
         .service(
+            resource("/conversations/{id}/tags", "POST").route(web::post().to(conversations::tag)),
+        )
+        .service(
             resource("/tokens", "GET, POST")
                 .route(web::get().to(tokens::list))
                 .route(web::post().to(tokens::add)),
@@ -86,6 +90,7 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
         )
         .service(resource("/rules/rollback", "POST").route(web::post().to(rules::roll_back)))
         .service(resource("/rules/publish", "POST").route(web::post().to(rules::publish)))
+        .service(resource("/rules/backtest", "POST").route(web::post().to(backtest::backtest)))
         .service(
             resource("/rules/{id}", "GET, PATCH, DELETE")
                 .route(web::get().to(rules::show_rule))
@@ -155,6 +160,7 @@ async fn json_body_up_to<T: DeserializeOwned>(
         conversations::close,
         conversations::note,
         conversations::reply,
+        conversations::tag,
         tokens::list,
         tokens::add,
         tokens::revoke,
@@ -169,6 +175,7 @@ async fn json_body_up_to<T: DeserializeOwned>(
         rules::change_rule,
         rules::remove_rule,
         try_out::try_out,
+        backtest::backtest,
     )
 )]
 struct Document;

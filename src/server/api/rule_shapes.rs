@@ -232,6 +232,7 @@ macro_rules! described {
         pub(super) struct $shape { $($(#[$of])* $field: $type,)+ }
     )+};
 }
+pub(super) use described;
 
 described! {
     /// A remark about a rule file.

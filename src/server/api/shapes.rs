@@ -59,6 +59,9 @@ pub(super) struct ConversationShape {
     /// How it ended, when it is closed.
     #[schema(required, inline, value_type = Option<OutcomeWord>)]
     outcome: Option<Outcome>,
+    /// What people call the follower, sorted.
+    #[schema(value_type = Vec<String>)]
+    tags: Vec<Box<str>>,
     /// The newest line of the history.
     #[schema(required)]
     last_message: Option<MessageShape>,
@@ -173,6 +176,14 @@ pub(super) struct Note {
     pub(super) text: Box<str>,
 }
 
+/// What to call the follower from now on.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Tags {
+    /// All of them: at most 32, each of 1 to 64 bytes without control characters.
+    #[schema(value_type = Vec<String>)]
+    pub(super) tags: Vec<Box<str>>,
+}
+
 /// Something to write to the follower.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewReply {
@@ -280,6 +291,7 @@ impl ConversationShape {
             version: conversation.version,
             unread: conversation.unread,
             outcome: conversation.outcome,
+            tags: conversation.tags().to_vec(),
             last_message: conversation.last_message.clone().map(MessageShape::from),
         }
     }

@@ -121,6 +121,6 @@ async fn with_draft(site: &Site, wanted: &Try) -> Result<Arc<ActiveRules>, Probl
 
 /// The one place here that decides.
 fn decided(message: &Incoming, memory: &Memory, rules: &ActiveRules, at: Time) -> Tried {
-    let decision = decide(message, memory, rules, at);
-    tried(&decision, message, &rules.set, at)
+    let step = decide(message, memory, rules, at);
+    tried(&step, message, &rules.set, at)
 }

@@ -110,6 +110,7 @@ pub(super) async fn take_push(shared: &Shared, now: Time) -> Result<Option<Taken
             conversation: known.id,
             change: Change::Sending { push },
         };
+        let is_last_words = known.pushes.iter().all(|queued| queued.id != push);
         let (after, told) = shared.append(&seat, &mut live, &entry, true)?;
         let sending = after.pushes.iter().find(|sending| sending.id == push);
         if let Some(push) = sending.cloned() {
@@ -118,6 +119,7 @@ pub(super) async fn take_push(shared: &Shared, now: Time) -> Result<Option<Taken
                 account: after.account.clone(),
                 follower: after.follower.clone(),
                 push,
+                is_last_words,
             };
             break (taken, told);
         }

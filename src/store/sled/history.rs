@@ -5,7 +5,8 @@ use crate::model::conversation::note;
 use crate::model::entry::{Change, Push, Settled};
 use crate::model::message::PushError;
 use crate::model::{
-    Content, Conversation, ConversationId, Delivery, Entry, Message, MessageId, Turn, TurnKey,
+    Content, Conversation, ConversationId, Delivery, Entry, Message, MessageId, Noted, Turn,
+    TurnKey,
 };
 use crate::store::Error;
 
@@ -76,6 +77,12 @@ impl Fates {
                 for given in &turn.answer.given {
                     self.say(*given, Delivery::Passive, None);
                 }
+                if let Some(words) = self.last_words(&turn) {
+                    lines.add(words);
+                }
+                for push in turn.answer.more.iter().rev() {
+                    lines.add(self.fared(push.message()));
+                }
                 for line in self.said(&turn, turn.own(at)) {
                     lines.add(self.fared(line));
                 }
@@ -109,8 +116,25 @@ impl Fates {
         late.into_iter().chain(own).collect()
     }
 
+    /// What was said when the time of the turn's form was over, if it came to that: until then nobody knows of it.
+    fn last_words(&self, turn: &Turn) -> Option<Message> {
+        let words = turn.answer.noted.iter().find_map(|noted| match noted {
+            Noted::Form(form) => form.on_timeout.as_ref(),
+            _ => None,
+        })?;
+        self.fate(words.id)?;
+        Some(self.fared(Message {
+            at: words.not_before,
+            ..words.message()
+        }))
+    }
+
+    fn fate(&self, id: MessageId) -> Option<&(MessageId, Delivery, Option<PushError>)> {
+        self.known.iter().find(|(known, ..)| *known == id)
+    }
+
     fn fared(&self, line: Message) -> Message {
-        match self.known.iter().find(|(known, ..)| *known == line.id) {
+        match self.fate(line.id) {
             Some((_, delivery, error)) => Message {
                 delivery: *delivery,
                 error: error.clone(),
