@@ -20,6 +20,8 @@ use super::inline_tests::{self, InlineTests};
 use super::like::LikeIndex;
 use super::lint::{self, Spot, Trigger};
 use super::lookup::Tables;
+use super::media::Library;
+use super::media_use;
 use super::pattern::Pattern;
 use super::resolve::Pending;
 use super::rule::Written;
@@ -36,6 +38,7 @@ pub(super) type Ids = HashMap<Box<str>, (u32, u32), RandomState>;
 pub(super) struct Build<'o> {
     pub(super) options: &'o Options,
     files: &'o RuleFiles,
+    pub(super) library: &'o Library<'o>,
     pub(super) set: RuleSet,
     exact: Vec<(Word, RuleNumber)>,
     uses: Vec<(Word, Use)>,
@@ -66,7 +69,11 @@ struct Defaults {
 }
 
 impl<'o> Build<'o> {
-    pub(super) fn new(files: &'o RuleFiles, options: &'o Options) -> Self {
+    pub(super) fn new(
+        files: &'o RuleFiles,
+        options: &'o Options,
+        library: &'o Library<'o>,
+    ) -> Self {
         let set = RuleSet {
             settings: options.desk.clone(),
             rules: Vec::new(),
@@ -87,6 +94,8 @@ impl<'o> Build<'o> {
             like: LikeIndex::default(),
             like_priority: i32::MIN,
             tables: Vec::new(),
+            media: Vec::new(),
+            pictures: Vec::new(),
             tests: InlineTests::default(),
             scripts: Vec::new(),
             calendars: Vec::new(),
@@ -94,6 +103,7 @@ impl<'o> Build<'o> {
         Self {
             options,
             files,
+            library,
             set,
             exact: Vec::new(),
             uses: Vec::new(),
@@ -542,6 +552,7 @@ impl<'o> Build<'o> {
         self.set.rules.shrink_to_fit();
         self.set.groups.shrink_to_fit();
         self.set.tests.shrink();
+        media_use::list(&mut self.set);
         self.set
     }
 }

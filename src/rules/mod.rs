@@ -31,6 +31,8 @@ mod inline_tests;
 pub mod like;
 mod lint;
 mod lookup;
+mod media;
+mod media_use;
 mod moment;
 mod normalize;
 mod pattern;
@@ -60,6 +62,7 @@ pub use found::{
 };
 pub use index::RuleSet;
 pub use inline_tests::{Asked, InlineTest};
+pub use media_use::MediaUse;
 pub use normalize::{Normalized, normalize, normalize_with_origins};
 pub use say::{Gapped, NotUploaded, Said, Shaped, Values};
 pub use script::{Script, ScriptTurn};

@@ -240,6 +240,13 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
+    /// Notes an upload; `None` for one that WeChat took.
+    pub(super) fn uploaded(&self, account: &AccountName, failure: Option<i64>) {
+        let code = failure.map_or_else(|| "ok".to_owned(), code);
+        let labels = [account.as_str(), "media_upload", &code];
+        self.api.with_label_values(&labels).inc();
+    }
+
     /// Notes the rules that run, and how many files of the directory are broken.
     pub(super) fn rules(&self, loaded: usize, broken_files: usize) {
         self.rules_loaded
