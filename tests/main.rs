@@ -10,6 +10,7 @@
 
 mod api;
 mod architecture;
+mod backtest;
 mod config;
 mod crowd;
 mod operation;

@@ -3,6 +3,7 @@
 //!
 //! Exit code 0: good; 1: the thing checked is bad; 2: wrong usage, or the command could not run.
 
+mod backtest;
 mod check;
 mod config_show;
 mod demo;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::check::Language;
 use super::local::Local;
-use super::{ConfigFile, complain, print};
+use super::{ConfigFile, backtest, complain, print};
 use crate::rules::{Lang, read_directory};
 
 /// 规则的版本:历史、比较、恢复、发布(需要服务在运行) | Revisions of the running server's rules.
@@ -27,6 +27,8 @@ pub(super) enum Args {
     Rollback(Rollback),
     /// 检查草稿,通过了就发布 | Check a draft, and publish it if it is good
     Publish(Publish),
+    /// 拿过去的消息比一比草稿和现在的规则 | Compare a draft with what runs, on the messages that followers sent
+    Backtest(backtest::Args),
 }
 
 /// What every one of these takes.
@@ -114,6 +116,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             return plain.change("/rules/rollback", &wanted);
         }
         Args::Publish(publish) => return publish.run(),
+        Args::Backtest(args) => return backtest::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -152,23 +155,35 @@ impl Plain {
 impl Publish {
     fn run(self) -> anyhow::Result<ExitCode> {
         let draft = read_draft(&self.draft)?;
-        let mut gone = Vec::new();
-        if self.replace {
-            let now = self.plain.server()?.get("/rules")?;
-            let paths = list(&now, "files").map(|file| word(file, "path"));
-            let is_gone = |path: &&str| !draft.contains_key(*path);
-            gone.extend(paths.filter(is_gone).map(str::to_owned));
-        }
+        let gone = if self.replace {
+            replaced(&self.plain.server()?, &draft)?
+        } else {
+            json!([])
+        };
         let (base, author) = (self.base, self.author);
         let wanted = json!({"files": draft, "delete": gone, "base": base, "author": author});
         self.plain.change("/rules/publish", &wanted)
     }
 }
 
-/// The text files of a draft.
-fn read_draft(directory: &Path) -> anyhow::Result<Map<String, Value>> {
+/// The paths of the directory's files that a draft lacks.
+pub(super) fn replaced(server: &Local, draft: &Map<String, Value>) -> anyhow::Result<Value> {
+    let now = server.get("/rules")?;
+    let paths = list(&now, "files").map(|file| word(file, "path"));
+    let gone: Vec<&str> = paths.filter(|path| !draft.contains_key(*path)).collect();
+    Ok(json!(gone))
+}
+
+/// The rule files and tables of a draft. Media do not travel in JSON: they are put into the directory itself.
+pub(super) fn read_draft(directory: &Path) -> anyhow::Result<Map<String, Value>> {
     let mut draft = Map::new();
     for (path, bytes) in read_directory(directory)?.0 {
+        if path.starts_with("media/") {
+            complain(&format!(
+                "{path} 没有带上,要自己放进规则目录 | {path} is left out; put it into the rules directory"
+            ));
+            continue;
+        }
         let text = std::str::from_utf8(&bytes)
             .with_context(|| format!("{path} 不是 UTF-8 | {path} is not UTF-8"))?;
         draft.insert(path, text.into());
@@ -303,7 +318,7 @@ fn changed(answer: &Value, lang: Lang) -> String {
 }
 
 /// Why a change was refused.
-fn refusal(answer: &Value, lang: Lang) -> String {
+pub(super) fn refusal(answer: &Value, lang: Lang) -> String {
     let mut text = String::new();
     let errors = list(answer, "diagnostics").filter(|remark| word(remark, "severity") == "error");
     errors.for_each(|remark| text.push_str(&remark_in_words(remark, lang)));
@@ -354,16 +369,16 @@ const fn pick<'a>(lang: Lang, zh: &'a str, en: &'a str) -> &'a str {
     }
 }
 
-fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     let items = value.get(name).and_then(Value::as_array);
     items.into_iter().flatten()
 }
 
-fn word<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn word<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn number(value: &Value, name: &str) -> u64 {
+pub(super) fn number(value: &Value, name: &str) -> u64 {
     value.get(name).and_then(Value::as_u64).unwrap_or_default()
 }
 
