@@ -190,8 +190,8 @@ impl<'o> Build<'o> {
                 codes: allow::read(sheet, allow.value),
             });
         }
-        let (Some(id), Some(deeds), true, true) = (id, deeds, checked.is_whole, written.is_enabled)
-        else {
+        let is_good = checked.is_whole && written.is_understood;
+        let (Some(id), Some(deeds), true, true) = (id, deeds, is_good, written.is_enabled) else {
             return;
         };
         let number = narrow(self.set.rules.len());

@@ -15,32 +15,35 @@ use super::wording::{self, Says};
 /// The largest `priority`, and the smallest with a minus.
 const MOST_PRIORITY: i64 = 1_000_000;
 
+/// The usual ones first: every key of a large set is looked for here.
 const RULE: &[&str] = &[
     "id",
     "title",
     "exact",
-    "regex",
-    "all",
     "any",
+    "all",
     "none",
+    "regex",
     "like",
-    "min_score",
-    "message",
+    "reply",
+    "tests",
+    "owner",
+    "priority",
+    "enabled",
+    "accounts",
     "event",
     "scene",
     "menu_key",
     "key",
-    "priority",
-    "enabled",
-    "accounts",
+    "message",
+    "replies",
+    "pick",
+    "min_score",
     "followers",
     "during",
     "outside",
     "between",
     "cooldown",
-    "reply",
-    "replies",
-    "pick",
     "use_reply_of",
     "silent",
     "always",
@@ -51,9 +54,7 @@ const RULE: &[&str] = &[
     "hook",
     "table",
     "account",
-    "tests",
     "allow",
-    "owner",
     "note",
     "source",
     "review_by",
@@ -78,18 +79,6 @@ const RARE: &[&str] = &[
     "account",
     "allow",
 ];
-/// Of those, the ones that may make a rule do something without a reply of its own.
-const DEEDS: &[&str] = &[
-    "use_reply_of",
-    "silent",
-    "desk",
-    "handoff",
-    "form",
-    "step",
-    "hook",
-    "account",
-];
-
 /// A rule as written.
 pub(super) struct Written<'t> {
     /// Its header, `[[rule]]`.
@@ -225,10 +214,6 @@ pub(super) fn read<'t>(
     rule.is_understood = sheet.remarks.errors() == errors_before;
     rule.has_reply = says.say_something();
     rule.says = says.read(sheet, rule.answers());
-    let does_something = rule.has_reply || rule.rare.iter().any(|rare| DEEDS.contains(&rare.key));
-    if !does_something && rule.is_understood {
-        no_reply(sheet, &rule);
-    }
     Some(rule)
 }
 
