@@ -9,6 +9,7 @@ pub mod upload;
 
 pub mod decide;
 pub mod delivery;
+pub mod hook;
 pub mod rules;
 pub mod store;
 pub mod wechat;

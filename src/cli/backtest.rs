@@ -48,14 +48,14 @@ enum Format {
 }
 
 /// Asks the running server; 0 whatever differs, 1 when the draft has errors.
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let draft = read_draft(&args.draft)?;
     let server = Local::find(&args.config.load()?)?;
-    let mut wanted = json!({"days": args.days});
-    if args.replace {
-        wanted["delete"] = replaced(&server, &draft)?;
-    }
-    wanted["files"] = Value::Object(draft);
+    let gone = match args.replace {
+        true => replaced(&server, &draft)?,
+        false => Vec::new(),
+    };
+    let wanted = json!({"files": draft, "delete": gone, "days": args.days});
     let (status, answer) = server.ask("/rules/backtest", &wanted)?;
     match (status, args.format) {
         (200, Format::Text) => print(&report(&answer, args.lang.into()))?,
@@ -75,7 +75,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// The report in words: counts, then each difference, then the rules whose counts changed.
 fn report(answer: &Value, lang: Lang) -> String {
-    let (covered, changes) = (&answer["covered"], &answer["changes"]);
+    let (covered, changes) = (part(answer, "covered"), part(answer, "changes"));
     let count = |name: &str| number(changes, name);
     let numbers = [
         number(answer, "messages"),
@@ -135,8 +135,8 @@ fn difference(sample: &Value, lang: Lang) -> String {
     format!(
         "{what} ×{count}  {}\n  - {}\n  + {}\n",
         in_one_line(said),
-        led(&sample["old"], lang),
-        led(&sample["new"], lang)
+        led(part(sample, "old"), lang),
+        led(part(sample, "new"), lang)
     )
 }
 
@@ -158,6 +158,10 @@ fn led(led: &Value, lang: Lang) -> String {
         true => format!("{rule} ({})", word(led, "decision")),
         false => format!("{rule}: {}", replies.join(" / ")),
     }
+}
+
+fn part<'a>(value: &'a Value, name: &str) -> &'a Value {
+    value.get(name).unwrap_or(&Value::Null)
 }
 
 fn in_one_line(text: &str) -> String {

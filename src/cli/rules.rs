@@ -116,7 +116,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             return plain.change("/rules/rollback", &wanted);
         }
         Args::Publish(publish) => return publish.run(),
-        Args::Backtest(args) => return backtest::run(args),
+        Args::Backtest(args) => return backtest::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -155,21 +155,22 @@ impl Plain {
 impl Publish {
     fn run(self) -> anyhow::Result<ExitCode> {
         let draft = read_draft(&self.draft)?;
-        let mut wanted = json!({"base": self.base, "author": self.author});
+        let mut gone = Vec::new();
         if self.replace {
-            wanted["delete"] = replaced(&self.plain.server()?, &draft)?;
+            gone = replaced(&self.plain.server()?, &draft)?;
         }
-        wanted["files"] = Value::Object(draft);
+        let (base, author) = (self.base, self.author);
+        let wanted = json!({"files": draft, "delete": gone, "base": base, "author": author});
         self.plain.change("/rules/publish", &wanted)
     }
 }
 
 /// The paths of the directory's files that a draft lacks.
-pub(super) fn replaced(server: &Local, draft: &Map<String, Value>) -> anyhow::Result<Value> {
+pub(super) fn replaced(server: &Local, draft: &Map<String, Value>) -> anyhow::Result<Vec<String>> {
     let now = server.get("/rules")?;
     let paths = list(&now, "files").map(|file| word(file, "path"));
-    let gone: Vec<&str> = paths.filter(|path| !draft.contains_key(*path)).collect();
-    Ok(json!(gone))
+    let gone = paths.filter(|path| !draft.contains_key(*path));
+    Ok(gone.map(str::to_owned).collect())
 }
 
 /// The text files of a draft.

@@ -17,6 +17,7 @@ use super::extra::{self, Around, Deeds};
 use super::fields;
 use super::index::{EventRules, Group, Lists, RegexRule, Rule, RuleNumber, RuleSet, Use};
 use super::inline_tests::{self, InlineTests};
+use super::like::LikeIndex;
 use super::lint::{self, Spot, Trigger};
 use super::lookup::Tables;
 use super::media::Library;
@@ -52,6 +53,8 @@ pub(super) struct Build<'o> {
     unowned: Vec<Place>,
     defaults: Defaults,
     tables: Tables,
+    /// The wordings of `like`, rule by rule.
+    wordings: Vec<(RuleNumber, Box<str>)>,
     written_hours: HashMap<Box<str>, u16>,
     pub(super) allowed: Vec<Allowed>,
     pub(super) pending: Pending,
@@ -88,7 +91,8 @@ impl<'o> Build<'o> {
             has_always: false,
             wants_queue: false,
             named: HashMap::default(),
-            wordings: Vec::new(),
+            like: LikeIndex::default(),
+            like_priority: i32::MIN,
             tables: Vec::new(),
             media: Vec::new(),
             pictures: Vec::new(),
@@ -112,6 +116,7 @@ impl<'o> Build<'o> {
             unowned: Vec::new(),
             defaults: Defaults::default(),
             tables: Tables::default(),
+            wordings: Vec::new(),
             written_hours: HashMap::new(),
             allowed: Vec::new(),
             pending: Pending::default(),
@@ -494,7 +499,7 @@ impl<'o> Build<'o> {
             });
         }
         let wordings = checked.like.into_iter().map(|(text, _)| (number, text));
-        self.set.wordings.extend(wordings);
+        self.wordings.extend(wordings);
         self.set.messages.extend(
             checked
                 .messages
@@ -510,6 +515,14 @@ impl<'o> Build<'o> {
     /// Checks what concerns rules together and makes everything findable.
     pub(super) fn finish(mut self, remarks: &mut Remarks) -> RuleSet {
         self.set.tables = self.tables.tables;
+        let priorities = self
+            .wordings
+            .iter()
+            .filter_map(|(rule, _)| self.set.rule(*rule));
+        let highest = priorities.map(|rule| rule.priority).max();
+        self.set.like_priority = highest.unwrap_or(i32::MIN);
+        self.set.like = LikeIndex::build(self.wordings.iter().map(|(rule, text)| (*rule, &**text)));
+        drop(self.wordings);
         self.pending.finish(&mut self.set, &self.ids, remarks);
         lint::check(self.spots, &self.set, self.files, remarks);
         lint::check_regex_count(&self.set, remarks);

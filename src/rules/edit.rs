@@ -41,15 +41,17 @@ pub struct Located {
     pub toml: String,
 }
 
-/// Finds a rule by its id.
+/// Finds a rule by its id. The rest of the text may be broken, as long as it is clear where the rule is.
 ///
 /// # Errors
-/// [`EditError::Twice`], [`EditError::Syntax`] when what may be the rule cannot be read.
+/// [`EditError::Twice`]; [`EditError::Syntax`] when the rule may be there and cannot be read.
 pub fn find(text: &str, id: &str) -> Result<Option<Located>, EditError> {
+    let quoted = [format!("\"{id}\""), format!("'{id}'")];
+    let may_have_it = |toml: &str| quoted.iter().any(|id| toml.contains(id));
     let mut found = None;
     for span in rules(text) {
         let toml = text.get(span.clone()).unwrap_or_default();
-        if toml.contains(id) && has_id(toml, id)? {
+        if may_have_it(toml) && has_id(toml, id)? {
             if found.is_some() {
                 return Err(EditError::Twice);
             }
@@ -60,6 +62,10 @@ pub fn find(text: &str, id: &str) -> Result<Option<Located>, EditError> {
                 span,
             });
         }
+    }
+    if found.is_none() && may_have_it(text) {
+        // Where a bracket is open, no header is found behind it.
+        parse(text)?;
     }
     Ok(found)
 }

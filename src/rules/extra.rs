@@ -3,6 +3,8 @@
 
 use std::ops::{Range, RangeInclusive};
 
+use smallvec::SmallVec;
+
 use super::audience;
 use super::checked::Checked;
 use super::compile::Options;
@@ -61,6 +63,9 @@ pub(super) fn read(
     checked: &Checked,
     around: &mut Around<'_>,
 ) -> Option<Deeds> {
+    if written.rare.is_empty() {
+        return plain(sheet, written, checked, around);
+    }
     let errors = sheet.remarks.errors();
     let mut extra = Extra::default();
     let mut base = names(written, checked, around);
@@ -115,21 +120,56 @@ pub(super) fn read(
     let wants_queue = [&base, &full, &answered]
         .iter()
         .any(|names| names.wants_queue());
-    let reply = (says.len() == 1).then(|| says.remove(0));
-    if !says.is_empty() {
-        extra.wording = Some(Wording {
-            says: says.into(),
-            pick: written.says.pick,
-        });
-    }
-    let is_rare = extra.wording.is_some() || written.rare.iter().any(|rare| rare.key != "allow");
+    let is_rare = written.rare.iter().any(|rare| rare.key != "allow");
     Some(Deeds {
-        reply,
-        extra: is_rare.then(|| Box::new(extra)),
         pointed,
-        used,
         wants_queue,
+        ..Deeds::new(written, says, used, is_rare.then(|| Box::new(extra)))
     })
+}
+
+/// A rule with nothing but replies: most are.
+fn plain(
+    sheet: &mut Sheet<'_>,
+    written: &Written<'_>,
+    checked: &Checked,
+    around: &Around<'_>,
+) -> Option<Deeds> {
+    let mut names = names(written, checked, around);
+    let Some(says) = written.says.checked(sheet, &mut names) else {
+        if written.is_understood && !written.has_reply {
+            rule::no_reply(sheet, written);
+        }
+        return None;
+    };
+    Some(Deeds {
+        wants_queue: names.wants_queue(),
+        ..Deeds::new(written, says, names.take_used(), None)
+    })
+}
+
+impl Deeds {
+    fn new(
+        written: &Written<'_>,
+        mut says: SmallVec<[Said; 1]>,
+        used: Box<[Box<str>]>,
+        mut extra: Option<Box<Extra>>,
+    ) -> Self {
+        let reply = if says.len() == 1 { says.pop() } else { None };
+        if !says.is_empty() {
+            extra.get_or_insert_default().wording = Some(Wording {
+                says: says.into_boxed_slice(),
+                pick: written.says.pick,
+            });
+        }
+        Self {
+            reply,
+            extra,
+            pointed: None,
+            used,
+            wants_queue: false,
+        }
+    }
 }
 
 /// What is known when the rule begins to speak.
@@ -197,7 +237,12 @@ fn texts(
     }
 }
 
-fn flags(sheet: &mut Sheet<'_>, written: &Written<'_>, extra: &mut Extra, says: &mut Vec<Said>) {
+fn flags(
+    sheet: &mut Sheet<'_>,
+    written: &Written<'_>,
+    extra: &mut Extra,
+    says: &mut SmallVec<[Said; 1]>,
+) {
     for Rare { key, value, span } in &written.rare {
         match *key {
             "silent" => extra.is_silent = sheet.boolean(key, value).unwrap_or(false),

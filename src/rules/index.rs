@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 
 use super::inline_tests::InlineTests;
+use super::like::LikeIndex;
 use super::media_use::MediaUse;
 use super::pattern::Pattern;
 use super::say::Said;
@@ -51,8 +52,10 @@ pub struct RuleSet {
     pub(super) wants_queue: bool,
     /// Rules that go on over several messages, by id.
     pub(super) named: HashMap<Box<str>, RuleNumber, RandomState>,
-    /// Wordings of `like`, in normal form.
-    pub(super) wordings: Vec<(RuleNumber, Box<str>)>,
+    /// Wordings of `like`.
+    pub(super) like: LikeIndex,
+    /// The highest priority among rules with wordings.
+    pub(super) like_priority: i32,
     pub(super) tables: Vec<Table>,
     /// The files that replies send.
     pub(super) media: Vec<MediaUse>,
@@ -258,7 +261,6 @@ impl fmt::Debug for RuleSet {
             .field("rules", &self.rules.len())
             .field("words", &self.words.len())
             .field("regexes", &self.regexes.len())
-            .field("wordings", &self.wordings.len())
             .field("tables", &self.tables)
             .finish_non_exhaustive()
     }

@@ -28,6 +28,7 @@ mod handoff;
 mod hook;
 mod index;
 mod inline_tests;
+pub mod like;
 mod lint;
 mod lookup;
 mod media;

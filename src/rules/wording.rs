@@ -142,8 +142,12 @@ impl Says<'_> {
     }
 
     /// Every reply with its placeholders checked; `None` when there is none or one is wrong.
-    pub(super) fn checked(&self, sheet: &mut Sheet<'_>, names: &mut Names) -> Option<Vec<Said>> {
-        let mut says = Vec::with_capacity(self.drafts.len());
+    pub(super) fn checked(
+        &self,
+        sheet: &mut Sheet<'_>,
+        names: &mut Names,
+    ) -> Option<SmallVec<[Said; 1]>> {
+        let mut says = SmallVec::with_capacity(self.drafts.len());
         let mut is_whole = true;
         for draft in &self.drafts {
             match gaps::said(sheet, draft, names) {
@@ -157,7 +161,7 @@ impl Says<'_> {
     /// [`Says::checked`] with how one is chosen.
     pub(super) fn wording(&self, sheet: &mut Sheet<'_>, names: &mut Names) -> Option<Wording> {
         Some(Wording {
-            says: self.checked(sheet, names)?.into(),
+            says: self.checked(sheet, names)?.into_boxed_slice(),
             pick: self.pick,
         })
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use crate::hook::HookSettings;
 use crate::model::desk::DeskSettings;
 use crate::wechat::Account;
 use crate::wechat::client::ClientSettings;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// What the rules' own settings start from.
     pub desk: DeskSettings,
+    /// Whom rules may ask.
+    pub hooks: HookSettings,
     /// The accounts; at least one.
     pub accounts: Vec<AccountSettings>,
     /// A token with all rights.

@@ -15,11 +15,12 @@ use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
 use super::{Application, Settings, Site, bind, clock};
 use crate::delivery::{Delivery, Renew};
+use crate::hook::HookCaller;
 use crate::model::AccountName;
 use crate::rules;
 use crate::store::sled::{Settings as StoreSettings, SledStore};
 use crate::store::{self, Store};
-use crate::turn::{self, CanPush, Turns, World};
+use crate::turn::{self, AskHook, CanPush, Turns, World};
 use crate::upload::{Cache, Uploader};
 use crate::wechat::Client;
 
@@ -128,8 +129,8 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     });
     let world = World {
         can_push: can_push.collect(),
+        ask_hook: ask_hook(settings, &metrics),
         media: ids_of(&uploader),
-        ..World::empty()
     };
     let turns = Arc::new(Turns::new(
         Arc::clone(&store),
@@ -181,6 +182,16 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         keeper,
         notice,
     })
+}
+
+fn ask_hook(settings: &Settings, metrics: &Arc<Metrics>) -> AskHook {
+    let counted = Arc::clone(metrics);
+    let caller = Arc::new(HookCaller::new(
+        settings.hooks.clone(),
+        Arc::new(clock::now),
+        Arc::new(move |call, result, took| counted.asked(&call.rule, result, took)),
+    ));
+    Arc::new(move |call| Box::pin(Arc::clone(&caller).ask(call)))
 }
 
 fn door(of: &super::AccountSettings, metrics: &Metrics) -> (String, Door) {

@@ -171,13 +171,14 @@ fn on_a_read_only_directory_a_revision_is_pinned_until_the_directory_changes() {
     let ready = world.request("GET", "/readyz", &[], b"");
     assert_eq!(ready.json()["status"], "ready", "it is meant so");
 
+    let world = world.kill().start_obedient();
+    assert_eq!(directory(&world)["state"], "pinned", "over a restart, too");
+    assert!(answer(&world, "营业时间").contains("十点"));
+
     // Touched, but not changed: root here may do what the server may not.
     permit(&world, 0o755);
     write(&world, ".sign", "");
     write(&world, FILE, &read(&world, FILE));
-    world
-        .log
-        .wait(|line| line.contains("the revision is pinned"));
     write(&world, "20-more.toml", &rule("parking", "停车", "没有"));
     let rules = until(&world, |rules| rules["state"] == "live");
     assert_eq!(rules["revision"], 3);

@@ -1,3 +1,5 @@
+//! Edits rules in files of every look, and holds what must not change against what did not.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;
@@ -38,7 +40,10 @@ fn located(text: &str, id: &str) -> Located {
 }
 
 fn map(json: Json) -> Map<String, Json> {
-    json.as_object().unwrap().clone()
+    match json {
+        Json::Object(map) => map,
+        other => panic!("{other} is no object"),
+    }
 }
 
 #[test]
@@ -59,6 +64,15 @@ fn a_rule_is_found_with_its_own_text_and_line() {
         find(&format!("{FILE}\n[[rule]]\nid = \"hours\"\n"), "hours"),
         Err(EditError::Twice)
     );
+}
+
+#[test]
+fn a_rule_behind_an_open_bracket_is_not_said_to_be_missing() {
+    let broken = "x = [\n[[rule]]\nid = \"a\"\n";
+    assert!(matches!(find(broken, "a"), Err(EditError::Syntax(_))));
+    assert_eq!(find(broken, "b"), Ok(None));
+    let beside = "[[rule]]\nid = \"a\"\n\n[[rule]]\nid = = \"b\"\n";
+    assert_eq!(located(beside, "a").line, 1);
 }
 
 #[test]
@@ -189,7 +203,7 @@ fn the_comment_that_begins_a_file_stays_when_its_first_rule_goes() {
 
 fn rule_at(text: &str, span: Range<usize>) -> Located {
     Located {
-        toml: text[span.clone()].to_owned(),
+        toml: text.get(span.clone()).unwrap().to_owned(),
         line: 1,
         span,
     }

@@ -7,6 +7,7 @@ mod cursor;
 mod rule_shapes;
 mod rules;
 mod shapes;
+mod single_rule;
 mod tokens;
 mod try_out;
 
@@ -78,7 +79,7 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
         .service(
             resource("/rules", "GET, POST")
                 .route(web::get().to(rules::show))
-                .route(web::post().to(rules::add_rule)),
+                .route(web::post().to(single_rule::add)),
         )
         .service(resource("/rules/revisions", "GET").route(web::get().to(rules::revisions)))
         .service(
@@ -93,9 +94,9 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
         .service(resource("/rules/backtest", "POST").route(web::post().to(backtest::backtest)))
         .service(
             resource("/rules/{id}", "GET, PATCH, DELETE")
-                .route(web::get().to(rules::show_rule))
-                .route(web::patch().to(rules::change_rule))
-                .route(web::delete().to(rules::remove_rule)),
+                .route(web::get().to(single_rule::show))
+                .route(web::patch().to(single_rule::change))
+                .route(web::delete().to(single_rule::remove)),
         )
         .service(resource("/try", "POST").route(web::post().to(try_out::try_out)))
         .default_service(web::to(not_found))
@@ -165,15 +166,15 @@ async fn json_body_up_to<T: DeserializeOwned>(
         tokens::add,
         tokens::revoke,
         rules::show,
-        rules::add_rule,
+        single_rule::add,
         rules::revisions,
         rules::revision,
         rules::difference,
         rules::roll_back,
         rules::publish,
-        rules::show_rule,
-        rules::change_rule,
-        rules::remove_rule,
+        single_rule::show,
+        single_rule::change,
+        single_rule::remove,
         try_out::try_out,
         backtest::backtest,
     )

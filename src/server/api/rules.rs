@@ -7,34 +7,33 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Json, Path, Payload, Query};
+use actix_web::web::{Bytes, Data, Json, Path, Payload};
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
 use super::rule_shapes::{
-    ChangeRule, ChangedFileShape, DifferenceShape, KeptFileShape, NewRule, Publish, PublishedShape,
-    RemoveQuery, RevisionFilesShape, RevisionShape, RevisionsShape, Rollback, RuleFileShape,
-    RuleTextShape, RulesShape,
+    ChangedFileShape, DifferenceShape, KeptFileShape, Publish, PublishedShape, RevisionFilesShape,
+    RevisionShape, RevisionsShape, Rollback, RuleFileShape, RulesShape,
 };
 use super::shapes::ProblemShape;
 use super::{json_body, json_body_up_to};
 use crate::model::{FileChanges, RuleFiles};
 use crate::rules::difference::{count, unified};
+use crate::server::Site;
 use crate::server::access::{Caller, Operator, Viewer};
 use crate::server::error::{Code, Problem};
-use crate::server::rules::{Draft, Published, Refused, RuleEdit, State, hex};
-use crate::server::{Site, body};
+use crate::server::rules::{Draft, Published, Refused, State, hex};
 use crate::store::Revision;
 
 /// The most a draft may have.
 const DRAFT_LIMIT: usize = 16 << 20;
-/// The most an edit of one rule may have.
-const EDIT_LIMIT: usize = 1 << 20;
 /// The longest name of an author, in characters.
 const AUTHOR_LENGTH: usize = 64;
 /// The word for what the directory holds now, where a revision may stand.
 const DIRECTORY: &str = "directory";
 
-/// Says what the directory holds, and what runs.
+/// Says what the directory holds, and what runs. A token's accounts do not restrict what it may do with rules.
 #[utoipa::path(
     get, path = "/rules", operation_id = "showRules",
     responses(
@@ -123,17 +122,21 @@ pub(super) async fn revision(
         .find(|revision| revision.revision == number)
         .ok_or_else(missing)?;
     let files = site.store.revision_files(number).await?;
-    let files = files.ok_or_else(missing)?.0.into_iter();
-    let files = files.map(|(path, bytes)| KeptFileShape {
+    let files = files.ok_or_else(missing)?.0;
+    let files = spawn_blocking(move || files.into_iter().map(kept_file).collect()).await;
+    Ok(Json(RevisionFilesShape {
+        revision: revision_shape(revision, site.keeper.active().revision),
+        files: files.map_err(|_panicked| Refused::Panicked)?,
+    }))
+}
+
+fn kept_file((path, bytes): (String, Bytes)) -> KeptFileShape {
+    KeptFileShape {
         path,
         bytes: bytes.len(),
         sha256: hex(&Sha256::digest(&bytes)),
         text: String::from_utf8(bytes.into()).ok(),
-    });
-    Ok(Json(RevisionFilesShape {
-        revision: revision_shape(revision, site.keeper.active().revision),
-        files: files.collect(),
-    }))
+    }
 }
 
 /// Compares two revisions, or a revision and the directory (`directory`).
@@ -156,7 +159,7 @@ pub(super) async fn difference(
 ) -> Result<Json<DifferenceShape>, Problem> {
     let (from, to) = sides.into_inner();
     let (old, new) = (side(&site, &from).await?, side(&site, &to).await?);
-    let compared = tokio::task::spawn_blocking(move || compare(&old, &new)).await;
+    let compared = spawn_blocking(move || compare(&old, &new)).await;
     Ok(Json(DifferenceShape {
         files: compared.map_err(|_panicked| Refused::Panicked)?,
     }))
@@ -232,151 +235,12 @@ pub(super) async fn publish(
     finished(keeper.publish(draft, author(&caller, by.as_deref())?)).await
 }
 
-/// Shows a rule's own text as it stands in the directory. A rule that is called like another path here (`publish`) has none.
-#[utoipa::path(
-    get, path = "/rules/{id}", operation_id = "showRule",
-    params(("id" = String, Path)),
-    responses(
-        (status = 200, body = RuleTextShape),
-        (status = 401, body = ProblemShape),
-        (status = 403, body = ProblemShape),
-        (status = 404, body = ProblemShape),
-        (status = 409, body = ProblemShape),
-        (status = 422, body = ProblemShape),
-        (status = 503, body = ProblemShape),
-    )
-)]
-pub(super) async fn show_rule(
-    Viewer(_): Viewer,
-    site: Data<Site>,
-    id: Path<String>,
-) -> Result<Json<RuleTextShape>, Problem> {
-    let (file, hash, rule) = site.keeper.find_rule(id.into_inner()).await?;
-    Ok(Json(RuleTextShape {
-        file,
-        line: rule.line,
-        hash: hex(&hash),
-        toml: rule.toml,
-    }))
-}
-
-/// Adds a rule at the end of a file, if the whole is good with it.
-#[utoipa::path(
-    post, path = "/rules", operation_id = "addRule",
-    request_body = NewRule,
-    responses(
-        (status = 200, body = PublishedShape),
-        (status = 400, body = ProblemShape),
-        (status = 401, body = ProblemShape),
-        (status = 403, body = ProblemShape),
-        (status = 409, body = ProblemShape),
-        (status = 413, body = ProblemShape),
-        (status = 422, body = ProblemShape),
-        (status = 503, body = ProblemShape),
-    )
-)]
-pub(super) async fn add_rule(
-    Operator(caller): Operator,
-    site: Data<Site>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<Json<PublishedShape>, Problem> {
-    let NewRule {
-        file,
-        toml,
-        author: by,
-    } = json_body_up_to(&request, payload, EDIT_LIMIT).await?;
-    let by = author(&caller, by.as_deref())?;
-    let keeper = site.keeper.clone();
-    finished(keeper.edit(RuleEdit::Add { file, toml }, by)).await
-}
-
-/// Edits a rule and leaves every other byte of its file, if the whole is good afterwards.
-#[utoipa::path(
-    patch, path = "/rules/{id}", operation_id = "changeRule",
-    params(("id" = String, Path)),
-    request_body = ChangeRule,
-    responses(
-        (status = 200, body = PublishedShape),
-        (status = 400, body = ProblemShape),
-        (status = 401, body = ProblemShape),
-        (status = 403, body = ProblemShape),
-        (status = 404, body = ProblemShape),
-        (status = 409, body = ProblemShape),
-        (status = 413, body = ProblemShape),
-        (status = 422, body = ProblemShape),
-        (status = 503, body = ProblemShape),
-    )
-)]
-pub(super) async fn change_rule(
-    Operator(caller): Operator,
-    site: Data<Site>,
-    id: Path<String>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<Json<PublishedShape>, Problem> {
-    let ChangeRule {
-        hash,
-        set,
-        unset,
-        toml,
-        author: by,
-    } = json_body_up_to(&request, payload, EDIT_LIMIT).await?;
-    let (id, hash) = (id.into_inner(), digest("hash", &hash)?);
-    let edit = match toml {
-        Some(_) if !(set.is_empty() && unset.is_empty()) => {
-            let detail = "give `set` and `unset`, or `toml`, not both";
-            return Err(Problem::new(Code::BadRequest, detail));
-        }
-        Some(toml) => RuleEdit::Replace { id, hash, toml },
-        None => RuleEdit::Change {
-            id,
-            hash,
-            set,
-            unset,
-        },
-    };
-    let keeper = site.keeper.clone();
-    finished(keeper.edit(edit, author(&caller, by.as_deref())?)).await
-}
-
-/// Removes a rule with the comment directly above it, if the whole is good without it.
-#[utoipa::path(
-    delete, path = "/rules/{id}", operation_id = "removeRule",
-    params(("id" = String, Path), RemoveQuery),
-    responses(
-        (status = 200, body = PublishedShape),
-        (status = 400, body = ProblemShape),
-        (status = 401, body = ProblemShape),
-        (status = 403, body = ProblemShape),
-        (status = 404, body = ProblemShape),
-        (status = 409, body = ProblemShape),
-        (status = 422, body = ProblemShape),
-        (status = 503, body = ProblemShape),
-    )
-)]
-pub(super) async fn remove_rule(
-    Operator(caller): Operator,
-    site: Data<Site>,
-    id: Path<String>,
-    query: Query<RemoveQuery>,
-    mut payload: Payload,
-) -> Result<Json<PublishedShape>, Problem> {
-    body::discard(&mut payload).await;
-    let hash = query.hash.as_deref().map(|hash| digest("hash", hash));
-    let edit = RuleEdit::Remove {
-        id: id.into_inner(),
-        hash: hash.transpose()?,
-    };
-    let keeper = site.keeper.clone();
-    finished(keeper.edit(edit, author(&caller, None)?)).await
-}
-
-/// Sees a change to its end, also when the caller goes away in the middle.
-async fn finished(
+/// Sees a change to its end on a thread where no other request waits, also when the caller goes away in the middle.
+pub(super) async fn finished(
     change: impl Future<Output = Result<Published, Refused>> + Send + 'static,
 ) -> Result<Json<PublishedShape>, Problem> {
-    let ended = tokio::spawn(change).await;
+    let runtime = Handle::current();
+    let ended = spawn_blocking(move || runtime.block_on(change)).await;
     let Published {
         revision,
         digest,
@@ -393,7 +257,7 @@ async fn finished(
 }
 
 /// Under whose name a change is kept: the token's, and before it the name of the person who used it, if told.
-fn author(caller: &Caller, person: Option<&str>) -> Result<String, Problem> {
+pub(super) fn author(caller: &Caller, person: Option<&str>) -> Result<String, Problem> {
     let Some(person) = person.map(str::trim).filter(|person| !person.is_empty()) else {
         return Ok(caller.name.to_string());
     };
@@ -406,7 +270,7 @@ fn author(caller: &Caller, person: Option<&str>) -> Result<String, Problem> {
 }
 
 /// A SHA-256 as people write it.
-fn digest(name: &str, text: &str) -> Result<[u8; 32], Problem> {
+pub(super) fn digest(name: &str, text: &str) -> Result<[u8; 32], Problem> {
     let nibble = |byte: &u8| char::from(*byte).to_digit(16);
     let bytes: Option<Vec<u8>> = text
         .as_bytes()
@@ -463,7 +327,7 @@ fn compare(old: &RuleFiles, new: &RuleFiles) -> Vec<ChangedFileShape> {
             (_, None) => "removed",
             _ => "changed",
         };
-        let text = |bytes: Option<&bytes::Bytes>| {
+        let text = |bytes: Option<&Bytes>| {
             std::str::from_utf8(bytes.map_or(&[], |bytes| &bytes[..])).map(str::to_owned)
         };
         let (added, removed, diff) = match (text(before), text(bytes.as_ref())) {

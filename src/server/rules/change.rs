@@ -1,24 +1,21 @@
 //! Changes the rules on purpose: publishes drafts, edits single rules, brings revisions back.
 //! Owns: the order check, write, keep, swap. Uses: judge, write, the store. Never: writes what was not judged good.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::conflict::{conflicts, stale};
 use super::judge::Judged;
-use super::pin::Pin;
-use super::refused::FileConflict;
+use super::rule_edit::{Applied, RuleEdit, locate, with_hash};
 use super::write::{self, Staged};
-use super::{Keeper, Refused, Seen, Standing, State, away};
+use super::{Keeper, Refused, Seen, Standing, State, away, is_pinned};
 use crate::decide::ActiveRules;
 use crate::model::{FileChanges, RuleFiles};
-use crate::rules::difference::{ThreeWay, three_way, unified};
-use crate::rules::edit::{self, Located};
+use crate::rules::edit::Located;
 use crate::rules::{Diagnostic, FileSummary, RuleSet};
 use crate::server::clock;
+use crate::store::Pin;
 
 /// Files to lay over the directory.
 #[derive(Debug)]
@@ -27,28 +24,6 @@ pub(in crate::server) struct Draft {
     pub(in crate::server) made_for: Option<[u8; 32]>,
     /// What changes.
     pub(in crate::server) changes: FileChanges,
-}
-
-/// An edit of one rule. `hash` is the SHA-256 of the file that the caller looked at.
-#[derive(Debug)]
-pub(in crate::server) enum RuleEdit {
-    /// Sets and removes keys.
-    Change {
-        id: String,
-        hash: [u8; 32],
-        set: Map<String, Value>,
-        unset: Vec<String>,
-    },
-    /// Puts another text in its place.
-    Replace {
-        id: String,
-        hash: [u8; 32],
-        toml: String,
-    },
-    /// Adds it at the end of a file.
-    Add { file: String, toml: String },
-    /// Takes it out.
-    Remove { id: String, hash: Option<[u8; 32]> },
 }
 
 /// What a change led to.
@@ -73,7 +48,8 @@ struct Good {
 }
 
 impl Keeper {
-    /// Lays a draft over the directory, if the whole is good. Not to be cancelled: spawn it.
+    /// Lays a draft over the directory, if the whole is good. Not to be cancelled, and hard work: for a thread of its
+    /// own.
     ///
     /// # Errors
     /// [`Refused`]; the directory is as it was then.
@@ -100,7 +76,8 @@ impl Keeper {
         self.write_and_run(&files, &changes, &author).await
     }
 
-    /// Edits one rule, if the whole is good afterwards. Not to be cancelled: spawn it.
+    /// Edits one rule, if the whole is good afterwards. Not to be cancelled, and hard work: for a thread of its
+    /// own.
     ///
     /// # Errors
     /// [`Refused`]; the directory is as it was then.
@@ -125,13 +102,14 @@ impl Keeper {
                 let has_it = |_: &str, files: &RuleFiles| with_hash(files, &hash).is_some();
                 let common = self.remembered(has_it).await?;
                 let common = common.as_ref().and_then(|files| with_hash(files, &hash));
-                Err(stale(&edit, common, &files, digest))
+                Err(stale(&edit, common.as_ref(), &files, digest))
             }
         }
     }
 
     /// Brings a revision back: writes its files and runs it; where the directory cannot be written, pins it until the
-    /// directory's content changes. Not to be cancelled: spawn it.
+    /// directory's content changes. Not to be cancelled, and hard work: for a thread of its
+    /// own.
     ///
     /// # Errors
     /// [`Refused`]; what ran runs on then.
@@ -154,7 +132,11 @@ impl Keeper {
         changes.retain(|path, bytes| bytes.is_some() || write::is_writable_path(path));
         match self.write(changes).await {
             Ok(()) => self.run(good, &author).await,
-            Err(Refused::Unwritable(reason)) => self.run_pinned(good, seen, &author, reason).await,
+            Err(Refused::Unwritable(reason)) => {
+                // Some files may have been written before one was refused.
+                let over = self.look().await?;
+                self.run_pinned(good, over, &author, reason).await
+            }
             Err(other) => Err(other),
         }
     }
@@ -193,7 +175,7 @@ impl Keeper {
                 summaries,
                 diagnostics,
             }),
-            None => Err(Refused::Bad(diagnostics)),
+            None => Err(Refused::bad(diagnostics)),
         }
     }
 
@@ -214,7 +196,7 @@ impl Keeper {
         // Kept before it is written: a crash in between leaves the old files and one revision that nobody heard of.
         let revision = self.keep(&good, author).await?;
         commit(staged).await?;
-        Ok(self.runs(good, revision).await)
+        self.runs(good, revision).await
     }
 
     async fn stage(&self, changes: FileChanges) -> Result<Staged, Refused> {
@@ -239,12 +221,14 @@ impl Keeper {
 
     async fn run(&self, good: Good, author: &str) -> Result<Published, Refused> {
         let revision = self.keep(&good, author).await?;
-        Ok(self.runs(good, revision).await)
+        self.runs(good, revision).await
     }
 
     /// What is good and in the directory goes live.
-    async fn runs(&self, good: Good, revision: u64) -> Published {
-        self.pin.write(None);
+    async fn runs(&self, good: Good, revision: u64) -> Result<Published, Refused> {
+        if self.store.pinned().await?.is_some() {
+            self.store.pin(None).await?;
+        }
         let digest = good.files.digest();
         let diagnostics = good.diagnostics.clone();
         self.goes_live(
@@ -255,12 +239,12 @@ impl Keeper {
             Standing::live(digest, good.summaries, good.diagnostics),
         )
         .await;
-        Published {
+        Ok(Published {
             revision,
             digest,
             diagnostics,
             pinned: None,
-        }
+        })
     }
 
     /// What is good goes live over a directory that holds something else.
@@ -276,13 +260,11 @@ impl Keeper {
             Err(_unreadable) => Judged::default(),
         };
         let revision = self.keep(&good, author).await?;
-        self.pin.write(Some(Pin {
+        let pin = Pin {
             revision,
             over: over.digest,
-        }));
-        let problem = format!(
-            "revision {revision} is pinned, for the rules directory cannot be written: {reason}"
-        );
+        };
+        self.store.pin(Some(pin)).await?;
         tracing::warn!(
             rules.revision = revision,
             reason,
@@ -295,7 +277,7 @@ impl Keeper {
             },
             Standing {
                 state: State::Pinned,
-                problem: Some(problem),
+                problem: Some(is_pinned(revision)),
                 ..Standing::live(over.digest, below.files, below.diagnostics)
             },
         )
@@ -331,153 +313,4 @@ async fn commit(staged: Staged) -> Result<(), Refused> {
 /// Bytes as people write them.
 pub(in crate::server) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What an edit makes of the files that are there.
-enum Applied {
-    Done(FileChanges),
-    /// The caller looked at a file with this hash, and there is none.
-    Stale([u8; 32]),
-    Refused(Refused),
-}
-
-impl RuleEdit {
-    fn hash(&self) -> Option<[u8; 32]> {
-        match self {
-            Self::Change { hash, .. } | Self::Replace { hash, .. } => Some(*hash),
-            Self::Remove { hash, .. } => *hash,
-            Self::Add { .. } => None,
-        }
-    }
-
-    fn apply(&self, files: &RuleFiles) -> Applied {
-        match self.hash() {
-            Some(hash) if with_hash(files, &hash).is_none() => Applied::Stale(hash),
-            _ => self
-                .changes(files)
-                .map_or_else(Applied::Refused, Applied::Done),
-        }
-    }
-
-    fn changes(&self, files: &RuleFiles) -> Result<FileChanges, Refused> {
-        let (path, new) = match self {
-            Self::Add { file, toml } => {
-                let bytes = files.find(file).cloned().unwrap_or_default();
-                (file.clone(), edit::append(text(&bytes, file)?, toml)?)
-            }
-            Self::Change { id, set, unset, .. } => {
-                let (path, bytes, rule) = locate(files, id)?;
-                let new = edit::change(text(&bytes, &path)?, &rule, set, unset)?;
-                (path, new)
-            }
-            Self::Replace { id, toml, .. } => {
-                let (path, bytes, rule) = locate(files, id)?;
-                let new = edit::replace(text(&bytes, &path)?, &rule, toml)?;
-                (path, new)
-            }
-            Self::Remove { id, .. } => {
-                let (path, bytes, rule) = locate(files, id)?;
-                let new = edit::remove(text(&bytes, &path)?, &rule);
-                (path, new)
-            }
-        };
-        Ok(FileChanges::from([(path, Some(new.into()))]))
-    }
-}
-
-fn with_hash(files: &RuleFiles, hash: &[u8; 32]) -> Option<RuleFiles> {
-    let found = files
-        .0
-        .iter()
-        .find(|(_, bytes)| Sha256::digest(bytes)[..] == hash[..]);
-    found.map(|file| RuleFiles(vec![file.clone()]))
-}
-
-/// The refusal of an edit: what it would have done to the file the caller looked at, beside what became of that file.
-fn stale(edit: &RuleEdit, common: Option<RuleFiles>, now: &RuleFiles, digest: [u8; 32]) -> Refused {
-    let yours = edit.changes(common.as_ref().unwrap_or(now));
-    let yours = match (yours, &common) {
-        (Ok(yours), _) => yours,
-        (Err(_not_there_any_more), None) => FileChanges::new(),
-        (Err(refused), Some(_)) => return refused,
-    };
-    let is_touched = |(path, _): &&(String, Bytes)| yours.contains_key(path);
-    let now = RuleFiles(now.0.iter().filter(is_touched).cloned().collect());
-    conflicts(common.as_ref(), &now, digest, &yours)
-}
-
-fn text<'b>(bytes: &'b Bytes, path: &str) -> Result<&'b str, Refused> {
-    std::str::from_utf8(bytes)
-        .map_err(|_not_utf8| Refused::Unreadable(format!("{path} is not UTF-8")))
-}
-
-/// The file that has this rule, and where.
-fn locate(files: &RuleFiles, id: &str) -> Result<(String, Bytes, Located), Refused> {
-    let mut found = None;
-    for (path, bytes) in &files.0 {
-        let is_rules = path.ends_with(".toml") && !path.starts_with('_');
-        let Some(text) = std::str::from_utf8(bytes).ok().filter(|_| is_rules) else {
-            continue;
-        };
-        if let Some(located) = edit::find(text, id)? {
-            if found.is_some() {
-                return Err(edit::EditError::Twice.into());
-            }
-            found = Some((path.clone(), bytes.clone(), located));
-        }
-    }
-    found.ok_or_else(|| Refused::NoRule(id.to_owned()))
-}
-
-/// Both sides' changes of every file that differs.
-fn conflicts(
-    common: Option<&RuleFiles>,
-    now: &RuleFiles,
-    digest: [u8; 32],
-    yours: &FileChanges,
-) -> Refused {
-    let mut touched: BTreeSet<String> = yours.keys().cloned().collect();
-    if let Some(common) = common {
-        touched.extend(common.changes_to(now).into_keys());
-    }
-    let shown = |bytes: Option<&Bytes>| {
-        bytes.map_or_else(String::new, |bytes| {
-            String::from_utf8_lossy(bytes).into_owned()
-        })
-    };
-    let files = touched.into_iter().map(|path| {
-        let theirs = shown(now.find(&path));
-        let mine = |common: &str| match yours.get(&path) {
-            Some(bytes) => shown(bytes.as_ref()),
-            None => common.to_owned(),
-        };
-        match common.map(|common| shown(common.find(&path))) {
-            Some(common) => {
-                let ThreeWay {
-                    theirs,
-                    yours,
-                    merged,
-                    conflicts,
-                } = three_way(&path, &common, &theirs, &mine(&common));
-                FileConflict {
-                    path,
-                    theirs: Some(theirs),
-                    yours,
-                    merged: Some(merged),
-                    conflicts,
-                }
-            }
-            None => FileConflict {
-                theirs: None,
-                yours: unified(&path, &theirs, &mine(&theirs)),
-                merged: None,
-                conflicts: 0,
-                path,
-            },
-        }
-    });
-    Refused::Changed {
-        digest,
-        files: files.collect(),
-    }
 }

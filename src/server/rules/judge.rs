@@ -18,18 +18,18 @@ pub(in crate::server) struct Judged {
     pub(in crate::server) files: Vec<FileSummary>,
 }
 
-impl Judged {
-    /// The remarks that keep the set from running.
-    pub(in crate::server) fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
-        let is_error = |remark: &&Diagnostic| remark.severity() == Severity::Error;
-        self.diagnostics.iter().filter(is_error)
-    }
+/// The remarks that keep a set from running.
+pub(super) fn errors(diagnostics: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
+    let is_error = |remark: &&Diagnostic| remark.severity() == Severity::Error;
+    diagnostics.iter().filter(is_error)
+}
 
-    /// How many files have errors.
-    pub(super) fn broken_files(&self) -> usize {
-        let files: BTreeSet<&str> = self.errors().map(|error| &*error.place.file).collect();
-        files.len()
-    }
+/// How many files have errors.
+pub(super) fn broken_files(diagnostics: &[Diagnostic]) -> usize {
+    let files: BTreeSet<&str> = errors(diagnostics)
+        .map(|error| &*error.place.file)
+        .collect();
+    files.len()
 }
 
 /// Compiles the files and runs the tests beside the rules. Takes as long as that takes: not for a thread that serves.

@@ -5,10 +5,11 @@
 //! set they began with.
 
 mod change;
+mod conflict;
 mod judge;
 mod opening;
-mod pin;
 mod refused;
+mod rule_edit;
 mod scan;
 mod watch;
 mod write;
@@ -27,13 +28,13 @@ use crate::decide::ActiveRules;
 use crate::model::{RuleFiles, Time};
 use crate::rules::{Compiled, Diagnostic, FileSummary, Options, compile};
 use crate::store::{self, Store};
-use judge::{Judged, judge};
-use pin::PinPlace;
+use judge::{Judged, broken_files, errors, judge};
 use scan::Seen;
 
-pub(super) use change::{Draft, Published, RuleEdit, hex};
+pub(super) use change::{Draft, Published, hex};
 pub(super) use opening::OpeningError;
 pub(super) use refused::{FileConflict, Refused};
+pub(super) use rule_edit::RuleEdit;
 pub(super) use watch::watch;
 
 /// The rules that run, and what is known of their directory.
@@ -45,7 +46,6 @@ pub(super) struct Keeper {
     media: Arc<Media>,
     active: Arc<ArcSwap<ActiveRules>>,
     standing: ArcSwap<Standing>,
-    pin: PinPlace,
     /// Held while the rules or their directory change: one change at a time.
     changing: Mutex<()>,
 }
@@ -132,7 +132,7 @@ impl Keeper {
         let Compiled {
             rules, diagnostics, ..
         } = away(move || compile(&files, &options)).await?;
-        let set = rules.ok_or(Refused::Bad(diagnostics))?;
+        let set = rules.ok_or_else(|| Refused::bad(diagnostics))?;
         Ok(ActiveRules {
             set,
             revision: None,
@@ -151,15 +151,15 @@ impl Keeper {
         if !Arc::ptr_eq(before, &self.standing.load()) {
             return Ok(());
         }
-        match self.pin.read() {
+        match self.store.pinned().await? {
             Some(pin) if pin.over == seen.digest => return Ok(()),
-            Some(_) => self.pin.write(None),
+            Some(_) => self.store.pin(None).await?,
             None => {}
         }
         let files = match seen.files {
             Ok(files) => files,
             Err(reason) => {
-                self.stays(seen.digest, Vec::new(), Vec::new(), Some(reason));
+                self.stays(seen.digest, Vec::new(), Vec::new(), Some(&reason));
                 return Ok(());
             }
         };
@@ -193,19 +193,14 @@ impl Keeper {
         digest: [u8; 32],
         files: Vec<FileSummary>,
         diagnostics: Vec<Diagnostic>,
-        reason: Option<String>,
+        reason: Option<&str>,
     ) {
-        let judged = Judged {
-            set: None,
-            diagnostics,
-            files,
-        };
         let active = self.active.load();
-        let problem = match &reason {
+        let problem = match reason {
             Some(reason) => format!("{}: {reason}", runs_instead(active.revision)),
             None => runs_instead(active.revision),
         };
-        for error in judged.errors() {
+        for error in errors(&diagnostics) {
             tracing::warn!(
                 rules.code = error.code.text(),
                 rules.file = %error.place.file,
@@ -215,19 +210,19 @@ impl Keeper {
         }
         tracing::error!(
             rules.revision = active.revision,
-            rules.broken_files = judged.broken_files(),
+            rules.broken_files = broken_files(&diagnostics),
             reason,
             "the rules directory is bad, the last good revision goes on"
         );
         // A directory that cannot be read at all is one broken thing.
-        let broken = judged.broken_files().max(usize::from(reason.is_some()));
+        let broken = broken_files(&diagnostics).max(usize::from(reason.is_some()));
         self.metrics.rules(active.set.len(), broken);
         self.standing.store(Arc::new(Standing {
             state: State::Broken,
             loaded_at: self.standing.load().loaded_at,
             digest,
-            files: judged.files,
-            diagnostics: judged.diagnostics,
+            files,
+            diagnostics,
             problem: Some(problem),
         }));
     }
@@ -257,12 +252,7 @@ impl Standing {
 
 /// Says in the log and in figures what runs now.
 fn announce(active: &ActiveRules, standing: &Standing, metrics: &Metrics) {
-    let judged = Judged {
-        set: None,
-        diagnostics: standing.diagnostics.clone(),
-        files: Vec::new(),
-    };
-    metrics.rules(active.set.len(), judged.broken_files());
+    metrics.rules(active.set.len(), broken_files(&standing.diagnostics));
     metrics.reloaded(standing.loaded_at);
     tracing::info!(
         rules.revision = active.revision,
@@ -270,6 +260,11 @@ fn announce(active: &ActiveRules, standing: &Standing, metrics: &Metrics) {
         rules.remarks = standing.diagnostics.len(),
         "rules loaded"
     );
+}
+
+/// What is said of a directory that does not count.
+fn is_pinned(revision: u64) -> String {
+    format!("revision {revision} is pinned until the content of the rules directory changes")
 }
 
 /// What is said of a bad directory.

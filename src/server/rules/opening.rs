@@ -6,9 +6,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
-use super::judge::{Judged, judge};
-use super::pin::PinPlace;
-use super::{Keeper, Refused, Standing, State, announce, away, runs_instead, scan, write};
+use super::judge::{Judged, errors, judge};
+use super::{
+    Keeper, Refused, Standing, State, announce, away, is_pinned, runs_instead, scan, write,
+};
 use crate::decide::ActiveRules;
 use crate::model::RuleFiles;
 use crate::rules::diagnostic::render;
@@ -71,13 +72,12 @@ impl Keeper {
             scan::read(&root)
         })
         .await?;
-        let pin = PinPlace::default();
         let bench = Bench {
             directory: &directory,
             options: &options,
             store: &*store,
         };
-        let (active, standing, notice) = bench.from_directory(seen).await?;
+        let (active, standing, notice) = bench.begin(seen).await?;
         media.take(&active).await;
         announce(&active, &standing, &metrics);
         let keeper = Self {
@@ -89,7 +89,6 @@ impl Keeper {
             store,
             metrics,
             media,
-            pin,
         };
         Ok((Arc::new(keeper), notice))
     }
@@ -101,8 +100,43 @@ impl Bench<'_> {
         away(move || judge(&files, &options)).await
     }
 
+    /// The revision that is pinned over what the directory holds, else the directory.
+    async fn begin(&self, seen: scan::Seen) -> Result<Opened, OpeningError> {
+        let Some(pin) = self.store.pinned().await? else {
+            return self.judged_directory(seen).await;
+        };
+        let files = self.store.revision_files(pin.revision).await?;
+        let pinned = match files.filter(|_| pin.over == seen.digest) {
+            Some(files) => self.judge(&files).await?.set,
+            None => None,
+        };
+        let Some(set) = pinned else {
+            // Edited while nobody watched; or the accounts changed, and the revision is good no more.
+            self.store.pin(None).await?;
+            return self.judged_directory(seen).await;
+        };
+        let below = match &seen.files {
+            Ok(files) => self.judge(files).await?,
+            Err(_unreadable) => Judged::default(),
+        };
+        tracing::warn!(
+            rules.revision = pin.revision,
+            "the revision is still pinned"
+        );
+        let active = ActiveRules {
+            set,
+            revision: Some(pin.revision),
+        };
+        let standing = Standing {
+            state: State::Pinned,
+            problem: Some(is_pinned(pin.revision)),
+            ..Standing::live(seen.digest, below.files, below.diagnostics)
+        };
+        Ok((active, standing, None))
+    }
+
     /// The rules of the directory, published as a revision; or the last good ones.
-    async fn from_directory(&self, seen: scan::Seen) -> Result<Opened, OpeningError> {
+    async fn judged_directory(&self, seen: scan::Seen) -> Result<Opened, OpeningError> {
         let files = match seen.files {
             Ok(files) => files,
             Err(reason) => {
@@ -112,7 +146,7 @@ impl Bench<'_> {
         };
         let mut judged = self.judge(&files).await?;
         let Some(set) = judged.set.take() else {
-            let errors: Vec<Diagnostic> = judged.errors().cloned().collect();
+            let errors: Vec<Diagnostic> = errors(&judged.diagnostics).cloned().collect();
             let root = format!("{}/", self.directory.display());
             let shown = render(&errors, &files, &root, Lang::Zh, false);
             return self.last_good(bad(seen.digest, judged), shown).await;

@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-use crate::rules::Diagnostic;
 use crate::rules::edit::EditError;
+use crate::rules::{Diagnostic, Severity};
 use crate::store;
 
 /// Why the rules were not changed.
@@ -45,6 +45,14 @@ pub(in crate::server) enum Refused {
     /// A bug of ours.
     #[error("the rules could not be worked on")]
     Panicked,
+}
+
+impl Refused {
+    /// The refusal of rules for these remarks. Hints never keep anything from running, and are left out.
+    pub(super) fn bad(mut remarks: Vec<Diagnostic>) -> Self {
+        remarks.retain(|remark| remark.severity() != Severity::Hint);
+        Self::Bad(remarks)
+    }
 }
 
 /// One file that two people changed.

@@ -29,20 +29,20 @@ pub(in crate::server) async fn watch(keeper: Arc<Keeper>, stop: CancellationToke
     let woken = Arc::new(Notify::new());
     let _alarm = alarm(&keeper.directory, Arc::clone(&woken));
     let mut eye = Eye::default();
-    loop {
-        let looked = async {
+    let watching = async {
+        loop {
+            if let Err(error) = eye.look(&keeper).await {
+                tracing::error!(%error, "the rules directory could not be taken up");
+            }
             tokio::select! {
                 () = woken.notified() => {}
                 () = sleep(POLL) => {}
             }
-            eye.look(&keeper).await
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            looked = looked => if let Err(error) = looked {
-                tracing::error!(%error, "the rules directory could not be taken up");
-            }
         }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = watching => {}
     }
 }
 

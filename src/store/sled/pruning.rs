@@ -27,5 +27,5 @@ pub(super) fn begin(shared: &Arc<Shared>, before: Option<u64>) {
 async fn prune(shared: &Arc<Shared>, before: Option<u64>) -> Result<(), Error> {
     written(shared).await?;
     let named = blocking(shared, |shared| Named::read(&shared.disk)).await?;
-    on_disk(shared, move |disk| remove_unnamed(disk, named, before)).await
+    on_disk(shared, move |disk| remove_unnamed(disk, &named, before)).await
 }

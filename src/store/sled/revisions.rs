@@ -241,7 +241,7 @@ impl Named {
 
 /// Removes revisions beyond the newest ones that nothing names, and what only they were made of; notes what was read. Should
 /// the process end in the middle, bytes that belong to nothing may stay.
-pub(super) fn remove_unnamed(disk: &Disk, named: Named, before: Option<u64>) -> Result<(), Error> {
+pub(super) fn remove_unnamed(disk: &Disk, named: &Named, before: Option<u64>) -> Result<(), Error> {
     let mut kept = kept(disk)?;
     let spared = [before, active(disk)?, pinned(disk)?.map(|pin| pin.revision)];
     let is_spared = |number| named.revisions.contains(&number) || spared.contains(&Some(number));
