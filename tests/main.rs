@@ -21,5 +21,6 @@ mod store;
 mod support;
 mod tokens;
 mod turns;
+mod upload;
 mod webhook;
 mod wire;
