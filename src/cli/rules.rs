@@ -170,13 +170,8 @@ impl Publish {
 pub(super) fn replaced(server: &Local, draft: &Map<String, Value>) -> anyhow::Result<Vec<String>> {
     let now = server.get("/rules")?;
     let paths = list(&now, "files").map(|file| word(file, "path"));
-<<<<<<< HEAD
     let gone = paths.filter(|path| !draft.contains_key(*path));
     Ok(gone.map(str::to_owned).collect())
-=======
-    let is_gone = |path: &&str| !draft.contains_key(*path);
-    Ok(paths.filter(is_gone).map(str::to_owned).collect())
->>>>>>> store2
 }
 
 /// The rule files and tables of a draft. Media do not travel in JSON: they are put into the directory itself.
