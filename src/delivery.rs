@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::entry::Settled;
 use crate::model::message::PushError;
-use crate::model::{AccountName, Time};
+use crate::model::{AccountName, Reply, Time};
 use crate::store::{Error, Store, Taken};
 use crate::wechat::client::{Client, SendError};
 
@@ -22,6 +23,8 @@ const BUSY_RETRIES: u8 = 2;
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The pause after an answer that time alone will not mend: a quota, a rate, an address or a secret.
 const LONG_PAUSE: Duration = Duration::from_secs(60);
+/// WeChat does not know the media id, or not any more.
+const STALE_MEDIA: i64 = 40007;
 
 /// Reads the clock; injected so that tests own time.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -31,8 +34,13 @@ pub struct Delivery {
     store: Arc<dyn Store>,
     clients: HashMap<AccountName, Arc<Client>>,
     clock: Clock,
+    renew: Option<Renew>,
     observe: Observe,
 }
+
+/// Gives the id to send instead of a media id that WeChat does not know any more, or `None`.
+pub type Renew =
+    Arc<dyn Fn(AccountName, Arc<str>) -> BoxFuture<'static, Option<Arc<str>>> + Send + Sync>;
 
 /// Told of every attempt: what was sent from where, and how it ended. For counters.
 pub type Observe = Arc<dyn Fn(&Taken, &Settled) + Send + Sync>;
@@ -49,7 +57,17 @@ impl Delivery {
             store,
             clients,
             clock,
+            renew: None,
             observe,
+        }
+    }
+
+    /// Sends a push whose media id WeChat does not know any more (40007) once more with a new one.
+    #[must_use]
+    pub fn renewing(self, renew: Renew) -> Self {
+        Self {
+            renew: Some(renew),
+            ..self
         }
     }
 
@@ -131,6 +149,16 @@ impl Delivery {
         }
     }
 
+    /// The push with its media uploaded again.
+    async fn renewed(&self, taken: &Taken) -> Option<Reply> {
+        let renew = self.renew.as_ref()?;
+        let mut reply = taken.push.reply.clone();
+        let stale = Arc::clone(reply.media_id()?);
+        let id = renew(taken.account.clone(), stale).await?;
+        reply.set_media_id(&id);
+        Some(reply)
+    }
+
     async fn attempt(&self, taken: &Taken) -> Settled {
         let held = |code, message: &str| Settled::Held {
             error: PushError {
@@ -158,7 +186,18 @@ impl Delivery {
         if let Some(error) = conversation.why_held(client.can_push(), now) {
             return Settled::Held { error };
         }
-        match client.send(&taken.follower, &taken.push.reply).await {
+        let mut sent = client.send(&taken.follower, &taken.push.reply).await;
+        if matches!(
+            sent,
+            Err(SendError::Refused {
+                code: STALE_MEDIA,
+                ..
+            })
+        ) && let Some(reply) = self.renewed(taken).await
+        {
+            sent = client.send(&taken.follower, &reply).await;
+        }
+        match sent {
             Ok(()) => Settled::Sent,
             Err(error) => settle(error, taken.push.attempts, now),
         }

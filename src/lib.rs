@@ -5,9 +5,11 @@
 pub mod model;
 
 pub mod turn;
+pub mod upload;
 
 pub mod decide;
 pub mod delivery;
+pub mod hook;
 pub mod rules;
 pub mod store;
 pub mod wechat;

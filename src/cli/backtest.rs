@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let server = Local::find(&args.config.load()?)?;
     let gone = match args.replace {
         true => replaced(&server, &draft)?,
-        false => json!([]),
+        false => Vec::new(),
     };
     let wanted = json!({"files": draft, "delete": gone, "days": args.days});
     let (status, answer) = server.ask("/rules/backtest", &wanted)?;

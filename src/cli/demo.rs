@@ -22,6 +22,7 @@ use super::{logging, sample};
 use crate::config::LogFormat;
 use crate::decide::tried::tried;
 use crate::decide::{ActiveRules, Memory, decide, inline};
+use crate::hook::HookSettings;
 use crate::model::desk::DeskSettings;
 use crate::model::{AccountName, OpenId, State, TurnKey};
 use crate::rules::{Asked, Lang, Options, compile};
@@ -166,6 +167,7 @@ impl Args {
             max_skew: Duration::from_secs(600),
             deadline: Duration::from_millis(4500),
             desk: DeskSettings::default(),
+            hooks: HookSettings::default(),
             accounts: vec![account_settings],
             api_token: None,
         })

@@ -155,11 +155,10 @@ impl Plain {
 impl Publish {
     fn run(self) -> anyhow::Result<ExitCode> {
         let draft = read_draft(&self.draft)?;
-        let gone = if self.replace {
-            replaced(&self.plain.server()?, &draft)?
-        } else {
-            json!([])
-        };
+        let mut gone = Vec::new();
+        if self.replace {
+            gone = replaced(&self.plain.server()?, &draft)?;
+        }
         let (base, author) = (self.base, self.author);
         let wanted = json!({"files": draft, "delete": gone, "base": base, "author": author});
         self.plain.change("/rules/publish", &wanted)
@@ -167,11 +166,11 @@ impl Publish {
 }
 
 /// The paths of the directory's files that a draft lacks.
-pub(super) fn replaced(server: &Local, draft: &Map<String, Value>) -> anyhow::Result<Value> {
+pub(super) fn replaced(server: &Local, draft: &Map<String, Value>) -> anyhow::Result<Vec<String>> {
     let now = server.get("/rules")?;
     let paths = list(&now, "files").map(|file| word(file, "path"));
-    let gone: Vec<&str> = paths.filter(|path| !draft.contains_key(*path)).collect();
-    Ok(json!(gone))
+    let gone = paths.filter(|path| !draft.contains_key(*path));
+    Ok(gone.map(str::to_owned).collect())
 }
 
 /// The rule files and tables of a draft. Media do not travel in JSON: they are put into the directory itself.

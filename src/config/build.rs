@@ -12,6 +12,7 @@ use super::parse::{self, Wrong};
 use super::problem::{Origin, Problem};
 use super::values::{API_TOKEN, Content, Value, Values, variable_of};
 use super::{Config, Line, Problems};
+use crate::hook::HookSettings;
 use crate::model::AccountName;
 use crate::model::desk::DeskSettings;
 use crate::server::{AccountSettings, Settings};
@@ -53,6 +54,10 @@ fn settings(reader: &mut Reader, base: &Path) -> Option<Settings> {
     let deadline = reader.needed("callback.deadline", parse::deadline);
     let ack = reader.needed("desk.ack", parse::ack);
     let ack_every = reader.needed("desk.ack_every", parse::duration);
+    let hooks = HookSettings {
+        allowed: reader.list("hooks.allow", parse::hook_host),
+        secrets: reader.values.hook_secrets.clone(),
+    };
     let accounts = accounts(reader);
     let api_token = api_token(reader);
     Some(Settings {
@@ -69,6 +74,7 @@ fn settings(reader: &mut Reader, base: &Path) -> Option<Settings> {
             ack_every: ack_every?,
             ..DeskSettings::default()
         },
+        hooks,
         accounts,
         api_token,
     })

@@ -143,6 +143,14 @@ pub const KEYS: &[Key] = &[
         ..KEY
     },
     Key {
+        path: "hooks.allow",
+        shape: Shape::List,
+        example: r#"["erp.example.com", "*.example.org", "http://10.0.0.5:8080"]"#,
+        zh: "规则里的 hook 可以访问的主机,默认只走 https;不写就都不能访问;内网地址要写 IP 或 localhost,写网段(172.16.0.0/12)则允许名单里的主机名解析到那里",
+        en: "Hosts that hooks of rules may ask, by https unless http:// stands in front; without it none; private ones by address or localhost only; a network (172.16.0.0/12) lets listed names lead into it",
+        ..KEY
+    },
+    Key {
         path: "account.*.app_id",
         example: r#""wx0123456789abcdef""#,
         required: true,

@@ -137,6 +137,7 @@ fn gather(
         }
     }
     readable.sort_unstable();
+    values.hook_secrets = readable.iter().cloned().collect();
     values.add_environment(readable);
     Ok((values, file.parent().unwrap_or(Path::new("")).to_owned()))
 }

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::LogFormat;
+use crate::hook::AllowedHost;
 use crate::model::reply::TEXT_LIMIT;
 use crate::server::PublicUrl;
 use crate::wechat::{AesKey, Mode};
@@ -71,6 +72,15 @@ pub(super) fn network(text: &str) -> Result<IpNet, Wrong> {
                 format!("has {text:?}, which is not a network such as 10.0.0.0/8"),
             )
         })
+}
+
+pub(super) fn hook_host(text: &str) -> Result<AllowedHost, Wrong> {
+    AllowedHost::parse(text).map_err(|_error| {
+        wrong(
+            format!("里的 {text:?} 不是主机,例如 erp.example.com、*.example.org、http://10.0.0.5:8080,只写到端口为止"),
+            format!("has {text:?}, which is not a host such as erp.example.com, *.example.org or http://10.0.0.5:8080, without a path"),
+        )
+    })
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {

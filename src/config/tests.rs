@@ -107,6 +107,7 @@ fn every_key_of_the_table_reaches_the_settings() {
             "log" => "debug",
             "log_format" => "json",
             "callback.max_skew" | "desk.ack_every" => "3m",
+            "hooks.allow" => "erp.example.com, 10.0.0.5:8080",
             "callback.deadline" => "2s",
             "desk.ack" => "稍等",
             "account.*.app_id" => "wxfedcba9876543210",
@@ -260,6 +261,10 @@ fn each_mistake_is_one_clear_line() {
             "which is not a network",
         ),
         (
+            format!("{SHOP}[hooks]\nallow = [\"https://erp.example.com/wx\"]"),
+            "which is not a host",
+        ),
+        (
             format!("timezone = \"Mars/Base\"\n{SHOP}"),
             "is not the name of a time zone",
         ),
@@ -335,4 +340,15 @@ fn a_secret_is_not_shown_by_the_problem_that_it_causes() {
 fn the_tables_defaults_are_the_models() {
     let desk = load_with(SHOP, &[]).unwrap().server.desk;
     assert_eq!(desk, crate::model::desk::DeskSettings::default());
+}
+
+#[test]
+fn secrets_of_hooks_come_from_the_environment_and_are_never_shown() {
+    let config = load_with(SHOP, &[("ORDER_HOOK_SECRET", "hush"), ("PATH", "/bin")]).unwrap();
+    let secrets = format!("{:?}", config.server.hooks.secrets);
+    assert!(secrets.contains("ORDER_HOOK_SECRET"), "{secrets}");
+    assert!(
+        !secrets.contains("hush") && !secrets.contains("PATH"),
+        "{secrets}"
+    );
 }

@@ -2,6 +2,7 @@
 
 mod form;
 mod hook;
+mod like;
 mod speak;
 
 use super::*;

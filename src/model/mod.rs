@@ -24,7 +24,7 @@ pub use entry::{Answer, Change, Entry, Turn};
 pub use hook::{HookAnswer, HookCall, HookFault};
 pub use ids::{AccountName, AgentName, ConversationId, MessageId, OpenId, RuleId, TurnKey};
 pub use incoming::{Content, Event, EventKind, Field, Incoming};
-pub use media::{MediaFile, MediaIds, MediaKind, UploadedMedia};
+pub use media::{MediaFile, MediaFormat, MediaIds, MediaKind, Picture, UploadedMedia};
 pub use message::{By, Delivery, Direction, Message};
 pub use remembered::{Form, Noted, Offer, Remembered};
 pub use reply::{Article, Reply};

@@ -17,8 +17,11 @@ use super::extra::{self, Around, Deeds};
 use super::fields;
 use super::index::{EventRules, Group, Lists, RegexRule, Rule, RuleNumber, RuleSet, Use};
 use super::inline_tests::{self, InlineTests};
+use super::like::LikeIndex;
 use super::lint::{self, Spot, Trigger};
 use super::lookup::Tables;
+use super::media::Library;
+use super::media_use;
 use super::pattern::Pattern;
 use super::resolve::Pending;
 use super::rule::Written;
@@ -35,6 +38,7 @@ pub(super) type Ids = HashMap<Box<str>, (u32, u32), RandomState>;
 pub(super) struct Build<'o> {
     pub(super) options: &'o Options,
     files: &'o RuleFiles,
+    pub(super) library: &'o Library<'o>,
     pub(super) set: RuleSet,
     exact: Vec<(Word, RuleNumber)>,
     uses: Vec<(Word, Use)>,
@@ -49,6 +53,8 @@ pub(super) struct Build<'o> {
     unowned: Vec<Place>,
     defaults: Defaults,
     tables: Tables,
+    /// The wordings of `like`, rule by rule.
+    wordings: Vec<(RuleNumber, Box<str>)>,
     written_hours: HashMap<Box<str>, u16>,
     pub(super) allowed: Vec<Allowed>,
     pub(super) pending: Pending,
@@ -63,7 +69,11 @@ struct Defaults {
 }
 
 impl<'o> Build<'o> {
-    pub(super) fn new(files: &'o RuleFiles, options: &'o Options) -> Self {
+    pub(super) fn new(
+        files: &'o RuleFiles,
+        options: &'o Options,
+        library: &'o Library<'o>,
+    ) -> Self {
         let set = RuleSet {
             settings: options.desk.clone(),
             rules: Vec::new(),
@@ -81,8 +91,11 @@ impl<'o> Build<'o> {
             has_always: false,
             wants_queue: false,
             named: HashMap::default(),
-            wordings: Vec::new(),
+            like: LikeIndex::default(),
+            like_priority: i32::MIN,
             tables: Vec::new(),
+            media: Vec::new(),
+            pictures: Vec::new(),
             tests: InlineTests::default(),
             scripts: Vec::new(),
             calendars: Vec::new(),
@@ -90,6 +103,7 @@ impl<'o> Build<'o> {
         Self {
             options,
             files,
+            library,
             set,
             exact: Vec::new(),
             uses: Vec::new(),
@@ -102,6 +116,7 @@ impl<'o> Build<'o> {
             unowned: Vec::new(),
             defaults: Defaults::default(),
             tables: Tables::default(),
+            wordings: Vec::new(),
             written_hours: HashMap::new(),
             allowed: Vec::new(),
             pending: Pending::default(),
@@ -484,7 +499,7 @@ impl<'o> Build<'o> {
             });
         }
         let wordings = checked.like.into_iter().map(|(text, _)| (number, text));
-        self.set.wordings.extend(wordings);
+        self.wordings.extend(wordings);
         self.set.messages.extend(
             checked
                 .messages
@@ -500,6 +515,14 @@ impl<'o> Build<'o> {
     /// Checks what concerns rules together and makes everything findable.
     pub(super) fn finish(mut self, remarks: &mut Remarks) -> RuleSet {
         self.set.tables = self.tables.tables;
+        let priorities = self
+            .wordings
+            .iter()
+            .filter_map(|(rule, _)| self.set.rule(*rule));
+        let highest = priorities.map(|rule| rule.priority).max();
+        self.set.like_priority = highest.unwrap_or(i32::MIN);
+        self.set.like = LikeIndex::build(self.wordings.iter().map(|(rule, text)| (*rule, &**text)));
+        drop(self.wordings);
         self.pending.finish(&mut self.set, &self.ids, remarks);
         lint::check(self.spots, &self.set, self.files, remarks);
         lint::check_regex_count(&self.set, remarks);
@@ -529,6 +552,7 @@ impl<'o> Build<'o> {
         self.set.rules.shrink_to_fit();
         self.set.groups.shrink_to_fit();
         self.set.tests.shrink();
+        media_use::list(&mut self.set);
         self.set
     }
 }

@@ -1,7 +1,7 @@
 //! Says what the rule that won does on an account: its replies there, and everything else it brings with it.
 //! Owns: which wording is in force. Uses: index, spec, say. Never: who wins, what a decision is.
 
-use super::found::{Asking, Candidate, Found, Unfit};
+use super::found::{Asking, Candidate, Found, MatchKind, Unfit};
 use super::index::{Rule, RuleNumber, RuleSet};
 use super::say::Said;
 use super::spec::{Conditions, Cooldown, Extra, FormPlan, Handoff, Hook, Pick};
@@ -116,10 +116,16 @@ impl RuleSet {
     /// Rules whose wordings are alike but not certain, at least as much as `least`, best first, with the wording.
     pub fn alike<'s>(
         &'s self,
-        _found: &'s Found,
-        _least: f32,
+        found: &'s Found,
+        least: f32,
     ) -> impl Iterator<Item = (&'s RuleId, &'s str)> {
-        std::iter::empty()
+        let alike = found.candidates.iter().filter(move |candidate| {
+            candidate.kind == MatchKind::Like && candidate.likeness >= least
+        });
+        alike.filter_map(|candidate| {
+            let rule = self.rule(candidate.rule)?;
+            Some((&rule.id, self.like.wording(candidate.wording)))
+        })
     }
 
     /// What a rule says on an account: its wording for it, else its own, else that of the rule it points to.

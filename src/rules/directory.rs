@@ -52,8 +52,9 @@ pub enum Error {
     },
 }
 
-/// Media of at most so many bytes are read: WeChat takes no larger ones.
-const MEDIA_LIMIT: u64 = 10 << 20;
+/// Media of at most so many bytes are read. WeChat takes no file of more than 10 MiB; a larger one that is read can be
+/// named where a rule uses it.
+const MEDIA_LIMIT: u64 = 64 << 20;
 /// All media together.
 const ALL_MEDIA_LIMIT: u64 = 512 << 20;
 /// Directories under `tables` and `media` may be nested so deep.

@@ -31,10 +31,12 @@ pub struct Explained {
     pub origin: (String, u32),
     /// By which key it matched.
     pub kind: &'static str,
-    /// The share of the normalised text, or of the event's key, that it covers, 0 to 1.
+    /// The share of the normalised text, or of the event's key, that it covers, or how like its nearest wording is, 0 to 1.
     pub score: f64,
     /// Which words matched.
     pub matched: Vec<Matched>,
+    /// The wording that is nearest, where wordings were compared.
+    pub nearest: Option<String>,
     /// Whether it answers.
     pub has_won: bool,
     /// What became of it.
@@ -44,11 +46,14 @@ pub struct Explained {
 impl Serialize for Explained {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        let mut fields = serializer.serialize_struct("Candidate", 5)?;
+        let mut fields = serializer.serialize_struct("Candidate", 6)?;
         fields.serialize_field("rule", &self.rule)?;
         fields.serialize_field("kind", self.kind)?;
         fields.serialize_field("score", &self.score)?;
         fields.serialize_field("matched", &self.matched)?;
+        if let Some(nearest) = &self.nearest {
+            fields.serialize_field("nearest", nearest)?;
+        }
         fields.serialize_field("verdict", &self.verdict.en)?;
         fields.end()
     }
@@ -70,7 +75,12 @@ impl RuleSet {
                 rule: self.rule_id(candidate.rule),
                 origin: (file.to_owned(), line),
                 kind: candidate.kind.word(),
-                score: share(candidate.covered, whole),
+                score: match candidate.kind {
+                    MatchKind::Like => rounded(candidate.likeness.into()),
+                    _ => share(candidate.covered, whole),
+                },
+                nearest: (candidate.kind == MatchKind::Like)
+                    .then(|| self.like.wording(candidate.wording).to_owned()),
                 matched: self.matched(candidate, &normal, typed),
                 has_won: matches!(candidate.verdict, Verdict::Won(_)),
                 verdict: self.verdict(candidate, winner, found, now),
@@ -109,6 +119,7 @@ impl RuleSet {
                     .map(|(start, end)| widen(start)..widen(end))
                     .collect()
             }
+            MatchKind::Like => self.like.shared(&normal.text, candidate.wording),
             MatchKind::Message | MatchKind::Scan | MatchKind::Event => Vec::new(),
         };
         let origins = places.into_iter().map(|place| normal.origin(place));
@@ -150,6 +161,20 @@ impl RuleSet {
                 )
             }
             Verdict::Unfit(unfit) => Self::unfit_in_words(unfit, now),
+            Verdict::Unlike { least } => {
+                let (score, nearest) = (candidate.likeness, self.like.wording(candidate.wording));
+                Words::new(
+                    format!("不够像:和「{nearest}」是 {score:.2},要 {least:.2}"),
+                    format!("not alike enough: {score:.2} to \"{nearest}\", {least:.2} is wanted"),
+                )
+            }
+            Verdict::Close { other } => {
+                let other = self.rule_id(other);
+                Words::new(
+                    format!("拿不准:和 \"{other}\" 差不多像"),
+                    format!("not certain: about as alike as \"{other}\""),
+                )
+            }
         }
     }
 
@@ -213,6 +238,13 @@ impl RuleSet {
                 Words::new(
                     format!("对上 {more} 个字,多于 {less} 个"),
                     format!("covers {more} characters, more than {less}"),
+                )
+            }
+            Edge::Likeness => {
+                let (more, less) = (better.likeness, worse.likeness);
+                Words::new(
+                    format!("更像:{more:.2} 高于 {less:.2}"),
+                    format!("more alike: {more:.2} beats {less:.2}"),
                 )
             }
             Edge::Literal => Words::new("写明的先于带 * 的", "a key without * beats one with it"),
@@ -295,8 +327,12 @@ fn share(covered: u32, whole: usize) -> f64 {
     if whole == 0 {
         0.0
     } else {
-        (f64::from(covered) / f64::from(whole) * 1000.0).round() / 1000.0
+        rounded(f64::from(covered) / f64::from(whole))
     }
+}
+
+fn rounded(score: f64) -> f64 {
+    (score * 1000.0).round() / 1000.0
 }
 
 fn kind_in_words(kind: MatchKind) -> (&'static str, &'static str) {
@@ -305,6 +341,7 @@ fn kind_in_words(kind: MatchKind) -> (&'static str, &'static str) {
         MatchKind::Regex => ("正则", "regex"),
         MatchKind::All => ("同时包含", "all"),
         MatchKind::Any => ("包含任一", "any"),
+        MatchKind::Like => ("意思相近", "like"),
         MatchKind::Message => ("消息类型", "message type"),
         MatchKind::Scan => ("扫码", "scan"),
         MatchKind::Event => ("其他事件", "other event"),

@@ -6,6 +6,7 @@ use std::cmp::{Ordering, Reverse};
 use smallvec::SmallVec;
 
 use super::index::{EventRules, Rule, RuleNumber, RuleSet, Use, event_words};
+use super::like::{MIN_SCORE, certain};
 use super::normalize::normalize;
 use super::say::Said;
 use super::spec::Cooling;
@@ -14,6 +15,11 @@ use crate::model::{AccountName, Conversation, Event, Time};
 
 /// At most so many candidates are kept.
 pub const MOST_CANDIDATES: usize = 10;
+
+/// So many rules are compared by likeness.
+const MOST_ALIKE: usize = 5;
+/// Rules less like the message than this are no candidates at all.
+const WORTH_SHOWING: f32 = 0.2;
 
 /// What is asked of the rules.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +56,8 @@ pub enum MatchKind {
     All,
     /// One of `any` is there.
     Any,
+    /// One of `like` says much the same.
+    Like,
     /// The type of message.
     Message,
     /// A scan, also one by which somebody followed the account.
@@ -66,6 +74,7 @@ impl MatchKind {
             Self::Regex => "regex",
             Self::All => "all",
             Self::Any => "any",
+            Self::Like => "like",
             Self::Message => "message",
             Self::Scan | Self::Event => "event",
         }
@@ -81,6 +90,8 @@ pub enum Edge {
     Kind,
     /// More of the text, or of the event's key, is covered.
     Coverage,
+    /// A wording that is nearer.
+    Likeness,
     /// A key without a star.
     Literal,
     /// File name and line.
@@ -88,7 +99,7 @@ pub enum Edge {
 }
 
 /// What became of a candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
     /// It answers; the edge is the one over the next candidate, if there is one.
     Won(Option<Edge>),
@@ -101,6 +112,16 @@ pub enum Verdict {
     },
     /// One of its conditions does not hold.
     Unfit(Unfit),
+    /// Its nearest wording is not like the message enough.
+    Unlike {
+        /// How much it would have to be.
+        least: f32,
+    },
+    /// Another rule is as much like the message: neither answers.
+    Close {
+        /// Which.
+        other: RuleNumber,
+    },
 }
 
 /// Which condition of a rule does not hold.
@@ -133,8 +154,12 @@ pub struct Candidate {
     pub kind: MatchKind,
     /// How many characters of the normalised text, or of the event's key, are covered.
     pub covered: u32,
+    /// How much its nearest wording is like the message, 0 to 1; 0 where no wording was compared.
+    pub likeness: f32,
     /// What became of it.
     pub verdict: Verdict,
+    /// The nearest wording.
+    pub(super) wording: u32,
     priority: i32,
     /// Whether the key matched without a star.
     is_literal: bool,
@@ -149,6 +174,8 @@ impl Candidate {
             rule,
             kind,
             covered: 0,
+            likeness: 0.0,
+            wording: 0,
             verdict: Verdict::Won(None),
             priority: rule_set.rule(rule).map_or(0, |rule| rule.priority),
             is_literal: false,
@@ -163,6 +190,7 @@ impl Candidate {
             (other.priority.cmp(&self.priority), Edge::Priority),
             (self.kind.cmp(&other.kind), Edge::Kind),
             (other.covered.cmp(&self.covered), Edge::Coverage),
+            (other.likeness.total_cmp(&self.likeness), Edge::Likeness),
             (other.is_literal.cmp(&self.is_literal), Edge::Literal),
         ];
         let decisive = steps.into_iter().find(|(order, _)| order.is_ne());
@@ -171,7 +199,7 @@ impl Candidate {
 
     /// Whether it cannot answer, whatever the others are.
     fn is_out(&self) -> bool {
-        matches!(self.verdict, Verdict::Vetoed { .. } | Verdict::Unfit(_))
+        !matches!(self.verdict, Verdict::Won(_) | Verdict::Lost(_))
     }
 }
 
@@ -259,9 +287,62 @@ impl RuleSet {
                 candidate.verdict = Verdict::Unfit(unfit);
             }
         }
+        if let Question::Words(_) = question {
+            self.find_alike(asking, &mut found);
+        }
         self.judge(&mut found);
         self.capture(question, &mut found);
         found
+    }
+
+    /// Compares wordings, unless a rule that knows the whole text is not to be beaten by them.
+    fn find_alike(&self, asking: &Asking<'_>, found: &mut Found) {
+        let is_settled = |known: &Candidate| {
+            known.kind == MatchKind::Exact
+                && !known.is_out()
+                && known.priority >= self.like_priority
+        };
+        if self.like.is_empty() || found.candidates.iter().any(is_settled) {
+            return;
+        }
+        let text = &*found.normalized;
+        let hits = self.words.inside(text);
+        let is_vetoed = |rule: &Rule| {
+            let mut none = self.group(rule.none).iter();
+            none.any(|word| !of_word(&hits, *word).is_empty())
+        };
+        let is_eligible = |number: RuleNumber| {
+            self.rule(number).is_some_and(|rule| {
+                self.is_for(rule, asking.account)
+                    && !is_vetoed(rule)
+                    && self.unfit(number, asking).is_none()
+            })
+        };
+        let alike = self.like.search(text, MOST_ALIKE, &is_eligible);
+        let least = |rule: RuleNumber| {
+            let extra = self.rule(rule).and_then(|rule| rule.extra.as_ref());
+            extra.and_then(|extra| extra.min_score).unwrap_or(MIN_SCORE)
+        };
+        let best = alike.first().map(|best| best.rule);
+        let is_certain = best.is_some_and(|best| certain(&alike, least(best)).is_some());
+        for (place, similar) in alike.iter().enumerate() {
+            let least = least(similar.rule);
+            let rival = alike.get(usize::from(place == 0)).map(|rival| rival.rule);
+            let verdict = match rival {
+                _ if similar.score < least => Verdict::Unlike { least },
+                Some(other) if !is_certain => Verdict::Close { other },
+                _ => Verdict::Won(None),
+            };
+            let is_known = |known: &Candidate| known.rule == similar.rule && !known.is_out();
+            if similar.score >= WORTH_SHOWING && !found.candidates.iter().any(is_known) {
+                found.candidates.push(Candidate {
+                    likeness: similar.score,
+                    wording: similar.wording,
+                    verdict,
+                    ..Candidate::new(self, similar.rule, MatchKind::Like)
+                });
+            }
+        }
     }
 
     /// Which condition of a rule does not hold, if any.
@@ -381,7 +462,11 @@ impl RuleSet {
                 let places = self.places(candidate, rule, hits);
                 candidate.covered = union(places, text);
             }
-            MatchKind::Regex | MatchKind::Message | MatchKind::Scan | MatchKind::Event => {}
+            MatchKind::Regex
+            | MatchKind::Like
+            | MatchKind::Message
+            | MatchKind::Scan
+            | MatchKind::Event => {}
         }
         let none = self.group(rule.none).iter();
         if let Some(word) = none.copied().find(|word| !of_word(hits, *word).is_empty()) {

@@ -10,6 +10,8 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 
 use super::inline_tests::InlineTests;
+use super::like::LikeIndex;
+use super::media_use::MediaUse;
 use super::pattern::Pattern;
 use super::say::Said;
 use super::script::Script;
@@ -17,7 +19,7 @@ use super::spec::Extra;
 use super::table::Table;
 use super::words::{Word, Words};
 use crate::model::desk::DeskSettings;
-use crate::model::{AccountName, Calendar, EventKind, RuleId};
+use crate::model::{AccountName, Calendar, EventKind, Picture, RuleId};
 
 /// A rule's place in the order of file and line.
 pub(super) type RuleNumber = u32;
@@ -50,9 +52,15 @@ pub struct RuleSet {
     pub(super) wants_queue: bool,
     /// Rules that go on over several messages, by id.
     pub(super) named: HashMap<Box<str>, RuleNumber, RandomState>,
-    /// Wordings of `like`, in normal form.
-    pub(super) wordings: Vec<(RuleNumber, Box<str>)>,
+    /// Wordings of `like`.
+    pub(super) like: LikeIndex,
+    /// The highest priority among rules with wordings.
+    pub(super) like_priority: i32,
     pub(super) tables: Vec<Table>,
+    /// The files that replies send.
+    pub(super) media: Vec<MediaUse>,
+    /// The local pictures that cards show, each once.
+    pub(super) pictures: Vec<Picture>,
     pub(super) tests: InlineTests,
     pub(super) scripts: Vec<Script>,
     /// Those of `_calendar.toml` with their names first, then hours that rules write out.
@@ -253,7 +261,6 @@ impl fmt::Debug for RuleSet {
             .field("rules", &self.rules.len())
             .field("words", &self.words.len())
             .field("regexes", &self.regexes.len())
-            .field("wordings", &self.wordings.len())
             .field("tables", &self.tables)
             .finish_non_exhaustive()
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use parking_lot::RwLock;
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -20,6 +20,8 @@ use crate::turn::{Answered, Course};
 const RULES: usize = 500;
 /// Upper bounds of the passive reply's histogram, seconds.
 const SECONDS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 4.5, 5.0];
+/// Upper bounds of the hooks' histogram, seconds.
+const HOOK_SECONDS: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0];
 /// WeChat's error codes that have a label of their own.
 const CODES: [i64; 5] = [45015, 45047, 48001, 40001, 40164];
 
@@ -36,6 +38,9 @@ pub(super) struct Metrics {
     escalations: IntCounterVec,
     conversations: IntGaugeVec,
     api: IntCounterVec,
+    hooks: HistogramVec,
+    /// Rules with a label of their own in `hooks`.
+    hook_rules: RwLock<AHashSet<RuleId>>,
     rules_loaded: IntGauge,
     rules_broken: IntGauge,
     rules_reloaded: IntGauge,
@@ -90,6 +95,15 @@ impl Metrics {
             &["account"],
         )?;
         registry.register(Box::new(seconds.clone()))?;
+        let hooks = HistogramVec::new(
+            HistogramOpts::new(
+                "wxreply_hook_seconds",
+                "Questions of rules to other systems, by how they ended.",
+            )
+            .buckets(HOOK_SECONDS.to_vec()),
+            &["hook", "result"],
+        )?;
+        registry.register(Box::new(hooks.clone()))?;
         gauges("build_info", "The version that runs.", &["version"])?
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
@@ -154,6 +168,8 @@ impl Metrics {
                 "When the rules that run were taken up.",
             )?,
             seconds,
+            hooks,
+            hook_rules: RwLock::default(),
             registry,
         })
     }
@@ -209,6 +225,26 @@ impl Metrics {
             let labels = [account, "push", by, word];
             self.replies.with_label_values(&labels).inc();
         }
+    }
+
+    /// Notes a question of a rule to another system.
+    pub(super) fn asked(&self, rule: &RuleId, result: &str, took: Duration) {
+        let is_known = self.hook_rules.read().contains(rule);
+        let has_label = is_known || {
+            let mut rules = self.hook_rules.write();
+            rules.len() < RULES && rules.insert(rule.clone()) || rules.contains(rule)
+        };
+        let hook = if has_label { rule.as_str() } else { "other" };
+        self.hooks
+            .with_label_values(&[hook, result])
+            .observe(took.as_secs_f64());
+    }
+
+    /// Notes an upload; `None` for one that WeChat took.
+    pub(super) fn uploaded(&self, account: &AccountName, failure: Option<i64>) {
+        let code = failure.map_or_else(|| "ok".to_owned(), code);
+        let labels = [account.as_str(), "media_upload", &code];
+        self.api.with_label_values(&labels).inc();
     }
 
     /// Notes the rules that run, and how many files of the directory are broken.
@@ -384,6 +420,20 @@ mod tests {
             "{text}"
         );
         assert!(text.contains(r#"wxreply_rule_hits_total{account="shop",rule="other"} 3"#));
+    }
+
+    #[test]
+    fn only_so_many_hooks_have_a_label() {
+        let metrics = Metrics::new().unwrap();
+        for n in (0..RULES + 3).chain([0]) {
+            let rule = RuleId::parse(format!("r{n}")).unwrap();
+            metrics.asked(&rule, "found", Duration::from_millis(20));
+        }
+        let text = String::from_utf8(metrics.text(Vec::new())).unwrap();
+        let count = "wxreply_hook_seconds_count{";
+        assert_eq!(text.matches(count).count(), RULES + 1);
+        assert!(text.contains(r#"wxreply_hook_seconds_count{hook="r0",result="found"} 2"#));
+        assert!(text.contains(r#"wxreply_hook_seconds_count{hook="other",result="found"} 3"#));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod body;
 mod clock;
 mod error;
 mod health;
+mod media;
 mod metrics;
 mod remote;
 mod rules;
@@ -29,8 +30,10 @@ use crate::delivery::Delivery;
 use crate::model::AccountName;
 use crate::store::Store;
 use crate::turn::Turns;
+use crate::upload::Uploader;
 use access::Access;
 use error::{Code, Problem};
+use media::Media;
 use metrics::Metrics;
 use remote::Proxies;
 use rules::Keeper;
@@ -58,6 +61,7 @@ struct Site {
     doors: AHashMap<String, Door>,
     proxies: Proxies,
     access: Access,
+    media: Arc<Media>,
     metrics: Arc<Metrics>,
     max_skew: Duration,
 }
@@ -76,6 +80,7 @@ pub struct Application {
     address: SocketAddr,
     store: Arc<dyn Store>,
     delivery: Arc<Delivery>,
+    uploader: Arc<Uploader>,
     keeper: Arc<Keeper>,
     notice: Option<String>,
 }
@@ -108,12 +113,14 @@ impl Application {
             server,
             store,
             delivery,
+            uploader,
             keeper,
             ..
         } = self;
         let handle: ServerHandle = server.handle();
         let quiet = CancellationToken::new();
         let pushing = tokio::spawn(delivery.run(quiet.clone()));
+        let uploading = tokio::spawn(uploader.run(quiet.clone()));
         let watching = tokio::spawn(rules::watch(keeper, quiet.clone()));
         let mut serving = tokio::spawn(server);
         let served = tokio::select! {
@@ -127,6 +134,9 @@ impl Application {
         quiet.cancel();
         if let Err(error) = pushing.await {
             tracing::error!(%error, "the delivery loop ended badly");
+        }
+        if let Err(error) = uploading.await {
+            tracing::error!(%error, "the uploader ended badly");
         }
         if let Err(error) = watching.await {
             tracing::error!(%error, "the watcher of the rules ended badly");
@@ -149,6 +159,7 @@ fn bind(site: Site, prefix: &str, listen: SocketAddr) -> std::io::Result<(Server
         let app = doors
             .app_data(Data::clone(&site))
             .service(web::resource(format!("{prefix}/wx/{{account}}")).to(webhook::callback))
+            .service(media::route(&prefix))
             .configure(health::routes(&prefix))
             .service(api::routes(&prefix));
         let app = if prefix.is_empty() {

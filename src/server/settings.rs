@@ -9,9 +9,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use crate::hook::HookSettings;
 use crate::model::desk::DeskSettings;
 use crate::wechat::Account;
 use crate::wechat::client::ClientSettings;
+
+/// Under which path pictures are served; `-` is no account's name.
+pub(super) const MEDIA_PATH: &str = "/wx/-/media/";
 
 /// What the server must be told; each field is a key of `wxreply.toml`.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// What the rules' own settings start from.
     pub desk: DeskSettings,
+    /// Whom rules may ask.
+    pub hooks: HookSettings,
     /// The accounts; at least one.
     pub accounts: Vec<AccountSettings>,
     /// A token with all rights.
@@ -81,6 +87,12 @@ impl PublicUrl {
         &self.prefix
     }
 
+    /// What stands before the name of a picture that is served; `None` when nobody said how the server is reached.
+    pub fn media_url(&self) -> Option<Box<str>> {
+        let Self { origin, prefix } = self;
+        (!origin.is_empty()).then(|| format!("{origin}{prefix}{MEDIA_PATH}").into())
+    }
+
     /// Whether the way there is encrypted.
     pub fn is_https(&self) -> bool {
         self.origin.starts_with("https://")
@@ -123,6 +135,14 @@ mod tests {
         ] {
             assert_eq!(prefix(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn pictures_are_found_under_the_public_address() {
+        let url = PublicUrl::parse("https://wx.example.com/bot/").unwrap();
+        let expected = "https://wx.example.com/bot/wx/-/media/";
+        assert_eq!(url.media_url().as_deref(), Some(expected));
+        assert_eq!(PublicUrl::default().media_url(), None);
     }
 
     #[test]

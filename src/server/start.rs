@@ -8,17 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::Access;
+use super::media::{Media, UPLOADS};
 use super::metrics::Metrics;
 use super::remote::Proxies;
 use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
 use super::{Application, Settings, Site, bind, clock};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Renew};
+use crate::hook::HookCaller;
 use crate::model::AccountName;
 use crate::rules;
 use crate::store::sled::{Settings as StoreSettings, SledStore};
 use crate::store::{self, Store};
-use crate::turn::{CanPush, Turns, World};
+use crate::turn::{self, AskHook, CanPush, Turns, World};
+use crate::upload::{Cache, Uploader};
 use crate::wechat::Client;
 
 /// The file in the data directory that holds the address the running server listens on.
@@ -103,14 +106,22 @@ async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
 
 async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Application, StartError> {
     let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
+    let clients = clients(settings);
+    let uploader = uploader(settings, &store, &clients, &metrics).await?;
+    let data = |error| StartError::Data {
+        path: settings.data.clone(),
+        error,
+    };
+    let media = Media::open(&settings.data, Arc::clone(&store), Arc::clone(&uploader));
+    let media = Arc::new(media.map_err(data)?);
     let opened = Keeper::open(
         settings.rules.clone(),
         options(settings),
         Arc::clone(&store),
         Arc::clone(&metrics),
+        Arc::clone(&media),
     );
     let (keeper, notice) = opened.await?;
-    let clients = clients(settings);
     let can_push = clients.iter().map(|(name, client)| {
         let client = Arc::clone(client);
         let can: CanPush = Arc::new(move || client.can_push());
@@ -118,7 +129,8 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     });
     let world = World {
         can_push: can_push.collect(),
-        ..World::empty()
+        ask_hook: ask_hook(settings, &metrics),
+        media: ids_of(&uploader),
     };
     let turns = Arc::new(Turns::new(
         Arc::clone(&store),
@@ -132,11 +144,8 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         clients,
         Arc::new(clock::now),
         Arc::new(move |taken, result| counted.pushed(taken, result)),
-    );
-    let data = |error| StartError::Data {
-        path: settings.data.clone(),
-        error,
-    };
+    )
+    .renewing(renew(&uploader));
     let access = Access::new(
         Arc::clone(&store),
         settings.api_token.as_ref(),
@@ -156,6 +165,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         keeper: Arc::clone(&keeper),
         backtest: tokio::sync::Mutex::default(),
         access,
+        media,
         metrics,
     };
     let listen = settings.listen;
@@ -168,9 +178,20 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         address,
         store,
         delivery: Arc::new(delivery),
+        uploader,
         keeper,
         notice,
     })
+}
+
+fn ask_hook(settings: &Settings, metrics: &Arc<Metrics>) -> AskHook {
+    let counted = Arc::clone(metrics);
+    let caller = Arc::new(HookCaller::new(
+        settings.hooks.clone(),
+        Arc::new(clock::now),
+        Arc::new(move |call, result, took| counted.asked(&call.rule, result, took)),
+    ));
+    Arc::new(move |call| Box::pin(Arc::clone(&caller).ask(call)))
 }
 
 fn door(of: &super::AccountSettings, metrics: &Metrics) -> (String, Door) {
@@ -189,6 +210,44 @@ fn clients(settings: &Settings) -> HashMap<AccountName, Arc<Client>> {
         .collect()
 }
 
+async fn uploader(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    clients: &HashMap<AccountName, Arc<Client>>,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<Uploader>, StartError> {
+    let cache = Cache::open(&settings.data.join(UPLOADS)).map_err(|error| StartError::Data {
+        path: settings.data.clone(),
+        error,
+    })?;
+    let names = settings.accounts.iter().map(|of| of.account.name.clone());
+    let counted = Arc::clone(metrics);
+    let uploader = Uploader::open(
+        Arc::clone(store),
+        cache,
+        names.collect(),
+        clients,
+        Arc::new(clock::now),
+        Arc::new(move |account, failure| counted.uploaded(account, failure)),
+    );
+    uploader.await.map(Arc::new).map_err(StartError::Store)
+}
+
+/// What turns ask for.
+fn ids_of(uploader: &Arc<Uploader>) -> turn::Media {
+    let uploader = Arc::clone(uploader);
+    Arc::new(move |account| uploader.media(account))
+}
+
+/// What the outbox asks for.
+fn renew(uploader: &Arc<Uploader>) -> Renew {
+    let uploader = Arc::clone(uploader);
+    Arc::new(move |account, stale| {
+        let uploader = Arc::clone(&uploader);
+        Box::pin(async move { uploader.renewed(&account, &stale).await })
+    })
+}
+
 fn options(settings: &Settings) -> rules::Options {
     let accounts = settings
         .accounts
@@ -199,5 +258,6 @@ fn options(settings: &Settings) -> rules::Options {
         accounts: Some(accounts),
         desk: settings.desk.clone(),
         timezone: settings.timezone.clone(),
+        media_url: settings.public_url.media_url(),
     }
 }

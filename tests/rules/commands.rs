@@ -231,11 +231,11 @@ fn tables_and_media_are_read_below_the_directory_and_nothing_else() {
 }
 
 #[test]
-fn media_that_wechat_would_not_take_are_refused() {
+fn a_file_far_too_large_for_wechat_is_not_read() {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join("media")).unwrap();
     let large = fs::File::create(home.path().join("media/film.mp4")).unwrap();
-    large.set_len((10 << 20) + 1).unwrap();
+    large.set_len((64 << 20) + 1).unwrap();
     let error = read_directory(home.path()).unwrap_err().to_string();
-    assert!(error.contains("at most 10485760"), "{error}");
+    assert!(error.contains("at most 67108864"), "{error}");
 }

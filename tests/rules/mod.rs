@@ -2,6 +2,7 @@
 
 mod commands;
 mod keys;
+mod media;
 mod properties;
 mod slips;
 

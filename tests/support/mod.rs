@@ -1,6 +1,7 @@
 //! A world to test in: the real binary on a free port with its own directory, and WeChat's side of the wire in a few verbs.
 
 pub mod api;
+pub mod media;
 pub mod schema;
 
 use std::collections::BTreeMap;

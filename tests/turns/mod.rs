@@ -4,6 +4,7 @@ mod deadline;
 mod disk;
 mod events;
 mod held;
+mod media;
 mod modes;
 mod repeats;
 mod replies;

@@ -81,7 +81,7 @@ fn shop(mode: Mode) -> Shop {
 }
 
 /// What the phone shows as the answer to the follower's last word.
-fn shown(shop: &Shop, delivered: &Delivered) -> Reply {
+pub(super) fn shown(shop: &Shop, delivered: &Delivered) -> Reply {
     assert_eq!(delivered.fault, None, "{delivered:?}");
     match &shop.li().phone().last().unwrap().sight {
         Sight::Reply(reply) => reply.content.clone(),

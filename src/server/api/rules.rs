@@ -54,7 +54,8 @@ pub(super) async fn show(Viewer(_): Viewer, site: Data<Site>) -> Json<RulesShape
     for summary in &standing.files {
         files.insert(&summary.path, file(&summary.path, summary.rules));
     }
-    for remark in &standing.diagnostics {
+    let of_media = site.media.remarks();
+    for remark in standing.diagnostics.iter().chain(&of_media) {
         let path = &*remark.place.file;
         let of = files.entry(path).or_insert_with(|| file(path, 0));
         of.diagnostics.push(remark.clone());

@@ -236,7 +236,8 @@ impl Keeper {
                 revision: Some(revision),
             },
             Standing::live(digest, good.summaries, good.diagnostics),
-        );
+        )
+        .await;
         Ok(Published {
             revision,
             digest,
@@ -278,7 +279,8 @@ impl Keeper {
                 problem: Some(is_pinned(revision)),
                 ..Standing::live(over.digest, below.files, below.diagnostics)
             },
-        );
+        )
+        .await;
         Ok(Published {
             revision,
             digest: over.digest,

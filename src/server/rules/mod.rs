@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use super::clock;
+use super::media::Media;
 use super::metrics::Metrics;
 use crate::decide::ActiveRules;
 use crate::model::{RuleFiles, Time};
@@ -42,6 +43,7 @@ pub(super) struct Keeper {
     options: Options,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
+    media: Arc<Media>,
     active: Arc<ArcSwap<ActiveRules>>,
     standing: ArcSwap<Standing>,
     /// Held while the rules or their directory change: one change at a time.
@@ -180,7 +182,8 @@ impl Keeper {
                 revision: Some(revision),
             },
             Standing::live(seen.digest, summaries, diagnostics),
-        );
+        )
+        .await;
         Ok(())
     }
 
@@ -225,7 +228,8 @@ impl Keeper {
     }
 
     /// The one place where a rule set goes live.
-    fn goes_live(&self, active: ActiveRules, standing: Standing) {
+    async fn goes_live(&self, active: ActiveRules, standing: Standing) {
+        self.media.take(&active).await;
         announce(&active, &standing, &self.metrics);
         self.active.store(Arc::new(active));
         self.standing.store(Arc::new(standing));

@@ -15,6 +15,7 @@ use crate::model::RuleFiles;
 use crate::rules::diagnostic::render;
 use crate::rules::{Diagnostic, Lang, Options};
 use crate::server::clock;
+use crate::server::media::Media;
 use crate::server::metrics::Metrics;
 use crate::store::{self, Store};
 
@@ -63,6 +64,7 @@ impl Keeper {
         options: Options,
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
+        media: Arc<Media>,
     ) -> Result<(Arc<Self>, Option<String>), OpeningError> {
         let root = directory.clone();
         let seen = away(move || {
@@ -76,6 +78,7 @@ impl Keeper {
             store: &*store,
         };
         let (active, standing, notice) = bench.begin(seen).await?;
+        media.take(&active).await;
         announce(&active, &standing, &metrics);
         let keeper = Self {
             active: Arc::new(ArcSwap::from_pointee(active)),
@@ -85,6 +88,7 @@ impl Keeper {
             options,
             store,
             metrics,
+            media,
         };
         Ok((Arc::new(keeper), notice))
     }
