@@ -6,7 +6,9 @@
 mod check;
 mod config_show;
 mod demo;
+mod export;
 mod healthcheck;
+mod import;
 mod local;
 mod logging;
 mod sample;
@@ -45,6 +47,11 @@ enum Command {
     /// 管理接口令牌(需要服务在运行) | Make, list and revoke API tokens of the running server
     #[command(subcommand)]
     Token(token::Args),
+    /// 从微信后台或表格导入规则 | Bring rules over from WeChat's console or a spreadsheet
+    #[command(subcommand)]
+    Import(import::Args),
+    /// 把规则导出成表格 | Print the rules as a table
+    Export(export::Args),
     /// 假微信:对任何回调地址发消息 | Play WeChat against any callback
     Simulate(simulate::Args),
     /// 检查本机的服务是否活着 | Ask the server of this machine whether it is alive
@@ -77,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Config(args) => config_show::run(&args),
         Command::Token(args) => token::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Export(args) => args.run(),
         Command::Simulate(args) => args.run(),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };

@@ -2,6 +2,8 @@
 //! Owns: the JSON of a push, what an answer or its absence means, the retry with a new token. Uses: model, ureq.
 //! Never: retries anything else, follows a redirect, reads a proxy from the environment, puts a secret or an address into an error.
 
+mod console;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
