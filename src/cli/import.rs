@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
-use serde_json::json;
 
 use super::check::Language;
 use super::{ConfigFile, complain, print};
@@ -224,7 +223,7 @@ fn finish(mut draft: Draft, landing: Landing, how: &How) -> anyhow::Result<ExitC
                 media: media.unwrap_or_default(),
                 report: &report,
             };
-            format!("{}\n", serde_json::to_string_pretty(&json!(outcome))?)
+            format!("{}\n", serde_json::to_string_pretty(&outcome)?)
         }
     };
     // Standard output belongs to the rule file when that goes there.

@@ -159,8 +159,13 @@ fn missing(rule: &DraftRule) -> String {
         &rule.title
     };
     let words: Vec<&str> = rule.questions().collect();
+    let heard = if words.is_empty() {
+        String::new()
+    } else {
+        format!("({})", words.join("、"))
+    };
     let mut text = String::from("\n");
-    text.push_str(&remark(&format!("没带过来:{name}({})", words.join("、"))));
+    text.push_str(&remark(&format!("没带过来:{name}{heard}")));
     text.extend(rule.losses.iter().map(|words| remark(&words.zh)));
     text
 }
