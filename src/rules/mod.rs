@@ -3,33 +3,50 @@
 //!
 //! [`read_directory`] → [`compile`] → [`RuleSet::find`] → [`RuleSet::course`] and [`RuleSet::explain`].
 
+mod address;
+mod allow;
+mod audience;
 mod build;
+mod calendar_file;
 mod checked;
 mod compile;
+mod condition;
+mod cooldown;
 mod course;
 mod desk_file;
 pub mod diagnostic;
 mod directory;
 mod explain;
 pub mod export;
+mod extra;
 mod fields;
+mod form;
 mod found;
+mod gaps;
+mod handoff;
+mod hook;
 pub mod import;
 mod index;
 mod inline_tests;
 mod lint;
+mod lookup;
+mod moment;
 mod normalize;
 mod pattern;
 mod regexes;
 mod reply;
 mod reply_kinds;
+mod resolve;
 mod rule;
 mod say;
+mod script;
 mod sheet;
 mod source;
 mod spec;
 mod syntax;
+mod table;
 mod template;
+mod wording;
 mod words;
 
 pub use compile::{Compiled, FileSummary, Options, compile};
@@ -44,7 +61,9 @@ pub use index::RuleSet;
 pub use inline_tests::{Asked, InlineTest};
 pub use normalize::{Normalized, normalize, normalize_with_origins};
 pub use say::{Gapped, NotUploaded, Said, Shaped, Values};
+pub use script::{Script, ScriptTurn};
 pub use spec::{
     AfterTries, Cooldown, Cooling, Extra, FormPlan, Handoff, Hook, Pick, Step, Wording,
 };
+pub use table::Table;
 pub use template::Template;

@@ -318,6 +318,7 @@ fn compile(settings: &Settings, files: &RuleFiles) -> Compiled {
         &rules::Options {
             accounts: Some(accounts),
             desk: settings.desk.clone(),
+            timezone: settings.timezone.clone(),
         },
     )
 }

@@ -1,6 +1,7 @@
 //! Compiles rule files and asks them.
 
 mod commands;
+mod keys;
 mod properties;
 mod slips;
 

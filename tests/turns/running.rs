@@ -63,11 +63,9 @@ impl Desk {
             .await
             .unwrap();
         let files = RuleFiles(vec![("10-rules.toml".into(), RULES.into())]);
-        let options = rules::Options {
-            accounts: None,
-            desk: Default::default(),
-        };
-        let set = rules::compile(&files, &options).rules.unwrap();
+        let set = rules::compile(&files, &rules::Options::default())
+            .rules
+            .unwrap();
         let active = ActiveRules {
             set,
             revision: None,

@@ -55,8 +55,10 @@ codes! {
     DuplicateId = "E102" Error "id 重复" "duplicate id";
     TooLong = "E103" Error "文字太长" "text too long";
     Regex = "E104" Error "正则不对" "bad regex";
+    MissingFile = "E105" Error "文件不存在" "no such file";
     UnknownPlaceholder = "E106" Error "不认识的变量" "unknown placeholder";
     TestFails = "E107" Error "测试没通过" "test fails";
+    SecretInFile = "E108" Error "密钥写在文件里" "secret in the file";
     NotYet = "E110" Error "这个版本还没有" "not in this version";
     WrongType = "E111" Error "值的类型不对" "wrong type of value";
     BadId = "E112" Error "id 缺少或不合规" "missing or bad id";
@@ -69,6 +71,9 @@ codes! {
     BadReply = "E119" Error "回复写法不对" "bad reply";
     NoRules = "E120" Error "一条规则也没有" "no rules";
     TooMany = "E121" Error "数量超限" "too many";
+    BadTable = "E130" Error "表格用不了" "bad table";
+    UnknownRule = "E131" Error "没有这条规则" "no such rule";
+    NotAllowed = "E132" Error "不能放过的代码" "cannot be allowed";
     NeverWins = "W202" Warning "永远轮不到" "can never win";
     Tie = "W203" Warning "两条规则不分胜负" "two rules tie";
     NoTest = "W210" Hint "没有测试" "no test";
@@ -77,6 +82,8 @@ codes! {
     NeverSent = "W214" Warning "发不出去" "never sent";
     UnknownFile = "W220" Warning "不读的文件" "file not read";
     NoEffect = "W221" Warning "还不起作用" "no effect yet";
+    Idle = "W240" Warning "写了没用" "without effect";
+    DuplicateRow = "W241" Warning "表格里重复的行" "row twice in a table";
 }
 
 impl Serialize for Code {
