@@ -114,23 +114,30 @@ pub fn rows(files: &RuleFiles) -> Result<Vec<Row>, Error> {
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
         Cuts::find(text).map_err(|_too_deep| unreadable())?;
         let file: Table = text.parse().map_err(|_not_toml| unreadable())?;
-        let defaults = file
-            .get("defaults")
-            .and_then(|defaults| defaults.get("accounts"));
-        let accounts = defaults.map(texts).unwrap_or_default();
+        let default = |key: &str| file.get("defaults").and_then(|defaults| defaults.get(key));
+        let defaults = Defaults {
+            accounts: default("accounts").map(texts).unwrap_or_default(),
+            owner: default("owner").and_then(Value::as_str).unwrap_or_default(),
+        };
         let rules = file
             .get("rule")
             .and_then(Value::as_array)
             .into_iter()
             .flatten();
         for rule in rules.filter_map(Value::as_table) {
-            add(&mut rows, path, rule, &accounts);
+            add(&mut rows, path, rule, &defaults);
         }
     }
     Ok(rows)
 }
 
-fn add(rows: &mut Vec<Row>, path: &str, rule: &Table, accounts: &[String]) {
+/// What a file says for rules that do not say it themselves.
+struct Defaults<'f> {
+    accounts: Vec<String>,
+    owner: &'f str,
+}
+
+fn add(rows: &mut Vec<Row>, path: &str, rule: &Table, defaults: &Defaults<'_>) {
     let text = |key: &str| {
         rule.get(key)
             .and_then(Value::as_str)
@@ -150,13 +157,17 @@ fn add(rows: &mut Vec<Row>, path: &str, rule: &Table, accounts: &[String]) {
         kind: kind.to_owned(),
         accounts: rule
             .get("accounts")
-            .map_or_else(|| accounts.to_vec(), texts),
+            .map_or_else(|| defaults.accounts.clone(), texts),
         priority: rule
             .get("priority")
             .and_then(Value::as_integer)
             .unwrap_or(0),
         enabled: rule.get("enabled").and_then(Value::as_bool).unwrap_or(true),
-        owner: text("owner"),
+        owner: rule
+            .get("owner")
+            .and_then(Value::as_str)
+            .unwrap_or(defaults.owner)
+            .to_owned(),
         more: more.cloned().collect(),
     };
     let before = rows.len();

@@ -7,13 +7,10 @@ use super::landing::Landing;
 use crate::cli::check;
 use crate::decide::tried::tried;
 use crate::decide::{ActiveRules, Memory, decide, inline};
-use crate::model::{AccountName, OpenId, RuleFiles, Time, TurnKey};
+use crate::model::{AccountName, OpenId, RuleFiles, TurnKey};
 use crate::rules::diagnostic::{Words, render};
 use crate::rules::import::{Draft, DraftRule};
 use crate::rules::{Asked, Code, Compiled, Diagnostic, Lang, Options, Severity, compile};
-
-/// When the questions are asked: as tests beside rules are.
-const WHEN: Time = Time::from_seconds(1_780_459_200);
 
 /// Compiles the draft with the rules that are there, gives each rule that answers one of its own words a test, and says
 /// which words another rule answers. Gives what is wrong, ready to print, when the file must not be written.
@@ -41,13 +38,14 @@ pub(super) fn prove(
         revision: None,
     };
     let usual = rules.set.usual_account();
-    let shared = draft.accounts.first().cloned();
+    // A test is asked on the first of a rule's accounts.
+    let shared = draft.accounts.iter().min().cloned();
     for rule in draft
         .rules
         .iter_mut()
         .filter(|rule| rule.is_written() && rule.is_enabled)
     {
-        let named = rule.accounts.first().or(shared.as_ref());
+        let named = rule.accounts.iter().min().or(shared.as_ref());
         let account = named
             .map(|name| AccountName::parse(name.as_str()))
             .transpose()?;
@@ -107,13 +105,15 @@ fn question(
         Some(name) => vec![Asked::Event { name, key: None }],
         None => rule.questions().map(Asked::Say).collect(),
     };
+    // As tests beside rules are.
+    let when = rules.set.test_time();
     let mut proof = None;
     let mut lost = Vec::new();
     for asked in &asked {
         let message = inline::incoming(asked, &follower);
         let memory = Memory::empty(account.clone(), TurnKey::of_text(&asked.to_string()));
-        let step = decide(&message, &memory, rules, WHEN);
-        let winner = tried(&step, &message, &rules.set, WHEN).rule;
+        let step = decide(&message, &memory, rules, when);
+        let winner = tried(&step, &message, &rules.set, when).rule;
         let words = match asked {
             Asked::Say(words) => words,
             Asked::Event { name, .. } => name,
