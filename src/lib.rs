@@ -5,6 +5,7 @@
 pub mod model;
 
 pub mod turn;
+pub mod upload;
 
 pub mod decide;
 pub mod delivery;

@@ -14,6 +14,7 @@ mod config;
 mod crowd;
 mod operation;
 mod rules;
+mod rules_life;
 mod simulator;
 mod store;
 mod support;

@@ -5,6 +5,7 @@ mod fixtures;
 #[macro_use]
 mod suite;
 mod durability;
+mod first_format;
 mod full_disk;
 mod kill;
 mod model;

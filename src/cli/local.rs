@@ -13,6 +13,8 @@ use crate::server::{ADDRESS_FILE, CLI_TOKEN_FILE};
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same where rules are compiled first.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);
 /// The same for a health check, whose caller waits no longer either.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -56,6 +58,17 @@ impl Local {
                 .header("authorization", self.bearer())
                 .send_json(body),
         )
+    }
+
+    /// Asks for a change of the rules, which may take as long as compiling them: status and JSON, whatever they are.
+    pub(super) fn ask(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+        let answer = agent(LONG_PATIENCE)
+            .post(self.url(path))
+            .header("authorization", self.bearer())
+            .send_json(body);
+        let mut answer = answer.map_err(no_answer)?;
+        let body = answer.body_mut().read_json().unwrap_or(Value::Null);
+        Ok((answer.status().as_u16(), body))
     }
 
     pub(super) fn delete(&self, path: &str) -> anyhow::Result<Value> {
@@ -133,12 +146,19 @@ fn agent(patience: Duration) -> ureq::Agent {
         .into()
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that map_err wants"
+)]
+fn no_answer(error: ureq::Error) -> anyhow::Error {
+    anyhow!("服务没有应答 | the server does not answer: {error}")
+}
+
 /// The JSON of a good answer, `null` when it has none; of a bad one, what the problem says.
 fn answer(
     response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
 ) -> anyhow::Result<Value> {
-    let mut response =
-        response.map_err(|error| anyhow!("服务没有应答 | the server does not answer: {error}"))?;
+    let mut response = response.map_err(no_answer)?;
     let status = response.status();
     let body = response
         .body_mut()

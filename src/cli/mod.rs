@@ -11,6 +11,7 @@ mod healthcheck;
 mod import;
 mod local;
 mod logging;
+mod rules;
 mod sample;
 mod serve;
 mod simulate;
@@ -52,6 +53,9 @@ enum Command {
     Import(import::Args),
     /// 把规则导出成表格 | Print the rules as a table
     Export(export::Args),
+    /// 规则的版本:历史、比较、恢复、发布(需要服务在运行) | Revisions of the running server's rules
+    #[command(subcommand)]
+    Rules(rules::Args),
     /// 假微信:对任何回调地址发消息 | Play WeChat against any callback
     Simulate(simulate::Args),
     /// 检查本机的服务是否活着 | Ask the server of this machine whether it is alive
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Token(args) => token::run(args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => args.run(),
+        Command::Rules(args) => rules::run(args),
         Command::Simulate(args) => args.run(),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };

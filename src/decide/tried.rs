@@ -91,7 +91,11 @@ pub fn question(content: &Content) -> Question<'_> {
 
 /// A reply in the shape of rule files.
 fn reply(reply: &Reply) -> Value {
-    let media = |id: &str| format!("media_id:{id}");
+    // Where nobody asks WeChat, a file stands under its path (`MediaIds::Assumed`); no id of WeChat's has a slash.
+    let media = |id: &str| match id.contains('/') {
+        true => id.to_owned(),
+        false => format!("media_id:{id}"),
+    };
     match reply {
         Reply::Text(text) => json!({ "text": &**text }),
         Reply::Image { media_id } => json!({ "image": media(media_id) }),

@@ -81,6 +81,17 @@ pub enum TextField {
 }
 
 impl Reply {
+    /// The uploaded media that it shows.
+    pub const fn media_id(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Image { media_id } | Self::Voice { media_id } | Self::Video { media_id, .. } => {
+                Some(media_id)
+            }
+            Self::Music { thumb_media_id, .. } => Some(thumb_media_id),
+            Self::Text(_) | Self::News(_) | Self::Transfer { .. } => None,
+        }
+    }
+
     /// Names the uploaded media that it shows; does nothing to replies without any.
     pub fn set_media_id(&mut self, id: &Arc<str>) {
         match self {

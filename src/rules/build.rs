@@ -19,6 +19,8 @@ use super::index::{EventRules, Group, Lists, RegexRule, Rule, RuleNumber, RuleSe
 use super::inline_tests::{self, InlineTests};
 use super::lint::{self, Spot, Trigger};
 use super::lookup::Tables;
+use super::media::Library;
+use super::media_use;
 use super::pattern::Pattern;
 use super::resolve::Pending;
 use super::rule::Written;
@@ -35,6 +37,7 @@ pub(super) type Ids = HashMap<Box<str>, (u32, u32), RandomState>;
 pub(super) struct Build<'o> {
     pub(super) options: &'o Options,
     files: &'o RuleFiles,
+    pub(super) library: &'o Library<'o>,
     pub(super) set: RuleSet,
     exact: Vec<(Word, RuleNumber)>,
     uses: Vec<(Word, Use)>,
@@ -63,7 +66,11 @@ struct Defaults {
 }
 
 impl<'o> Build<'o> {
-    pub(super) fn new(files: &'o RuleFiles, options: &'o Options) -> Self {
+    pub(super) fn new(
+        files: &'o RuleFiles,
+        options: &'o Options,
+        library: &'o Library<'o>,
+    ) -> Self {
         let set = RuleSet {
             settings: options.desk.clone(),
             rules: Vec::new(),
@@ -83,6 +90,8 @@ impl<'o> Build<'o> {
             named: HashMap::default(),
             wordings: Vec::new(),
             tables: Vec::new(),
+            media: Vec::new(),
+            pictures: Vec::new(),
             tests: InlineTests::default(),
             scripts: Vec::new(),
             calendars: Vec::new(),
@@ -90,6 +99,7 @@ impl<'o> Build<'o> {
         Self {
             options,
             files,
+            library,
             set,
             exact: Vec::new(),
             uses: Vec::new(),
@@ -529,6 +539,7 @@ impl<'o> Build<'o> {
         self.set.rules.shrink_to_fit();
         self.set.groups.shrink_to_fit();
         self.set.tests.shrink();
+        media_use::list(&mut self.set);
         self.set
     }
 }

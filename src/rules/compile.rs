@@ -9,6 +9,7 @@ use super::calendar_file;
 use super::desk_file;
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
 use super::index::RuleSet;
+use super::media::Library;
 use super::rule;
 use super::script;
 use super::sheet::{Sheet, Value};
@@ -38,6 +39,9 @@ pub struct Options {
     pub desk: DeskSettings,
     /// The zone of times in rules where they name none; Asia/Shanghai by default.
     pub timezone: TimeZone,
+    /// What stands before the name of a local picture that a card shows, `https://…/`; without it the card names the
+    /// picture's path.
+    pub media_url: Option<Box<str>>,
 }
 
 impl Default for Options {
@@ -45,6 +49,7 @@ impl Default for Options {
         Self {
             accounts: None,
             desk: DeskSettings::default(),
+            media_url: None,
             timezone: TimeZoneDatabase::bundled()
                 .get("Asia/Shanghai")
                 .expect("the bundled zones have Asia/Shanghai"),
@@ -77,7 +82,8 @@ pub struct FileSummary {
 /// Compiles rule files.
 pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
     let mut remarks = Remarks::default();
-    let mut build = Build::new(files, options);
+    let library = Library::of(files, options.media_url.as_deref());
+    let mut build = Build::new(files, options, &library);
     let mut summaries = Vec::new();
     let mut allows_empty = false;
     let mut total = 0;
@@ -199,6 +205,7 @@ fn read_desk(source: &Source<'_>, build: &mut Build<'_>, remarks: &mut Remarks) 
     let mut sheet = Sheet {
         source,
         start: 0,
+        library: build.library,
         remarks,
     };
     if errors.is_empty() {
@@ -228,6 +235,7 @@ fn read_calendars(
     let mut sheet = Sheet {
         source: &source,
         start: 0,
+        library: build.library,
         remarks,
     };
     if !errors.is_empty() {
@@ -268,6 +276,7 @@ fn read_rules(source: &Source<'_>, build: &mut Build<'_>, remarks: &mut Remarks)
         let mut sheet = Sheet {
             source,
             start: piece.start,
+            library: build.library,
             remarks,
         };
         if errors.is_empty() {
@@ -281,6 +290,7 @@ fn read_rules(source: &Source<'_>, build: &mut Build<'_>, remarks: &mut Remarks)
             let mut sheet = Sheet {
                 source,
                 start: single.start,
+                library: build.library,
                 remarks: sheet.remarks,
             };
             if errors.is_empty() {

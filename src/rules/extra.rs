@@ -230,6 +230,7 @@ fn transfer() -> Said {
         reply: Reply::Transfer { agent: None },
         has_gaps: false,
         file: None,
+        pictures: Box::default(),
         fallback: None,
     }))
 }

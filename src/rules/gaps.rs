@@ -164,7 +164,8 @@ pub(super) fn said(sheet: &mut Sheet<'_>, draft: &Draft<'_>, names: &mut Names) 
                 Said::Other(Box::new(Shaped {
                     reply: other.reply.clone(),
                     has_gaps: !other.gapped.is_empty(),
-                    file: None,
+                    file: other.file.clone(),
+                    pictures: other.pictures.as_slice().into(),
                     fallback,
                 }))
             })

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 
 use super::inline_tests::InlineTests;
+use super::media_use::MediaUse;
 use super::pattern::Pattern;
 use super::say::Said;
 use super::script::Script;
@@ -17,7 +18,7 @@ use super::spec::Extra;
 use super::table::Table;
 use super::words::{Word, Words};
 use crate::model::desk::DeskSettings;
-use crate::model::{AccountName, Calendar, EventKind, RuleId};
+use crate::model::{AccountName, Calendar, EventKind, Picture, RuleId};
 
 /// A rule's place in the order of file and line.
 pub(super) type RuleNumber = u32;
@@ -53,6 +54,10 @@ pub struct RuleSet {
     /// Wordings of `like`, in normal form.
     pub(super) wordings: Vec<(RuleNumber, Box<str>)>,
     pub(super) tables: Vec<Table>,
+    /// The files that replies send.
+    pub(super) media: Vec<MediaUse>,
+    /// The local pictures that cards show, each once.
+    pub(super) pictures: Vec<Picture>,
     pub(super) tests: InlineTests,
     pub(super) scripts: Vec<Script>,
     /// Those of `_calendar.toml` with their names first, then hours that rules write out.

@@ -7,10 +7,11 @@ use smallvec::SmallVec;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Code, Words};
+use super::media::Medium;
 use super::reply_kinds;
 use super::sheet::{Sheet, Text, Value};
-use crate::model::Reply;
 use crate::model::reply::TEXT_LIMIT;
+use crate::model::{MediaFile, MediaKind, Picture, Reply};
 
 /// A rule may have at most so many replies.
 const MOST_REPLIES: usize = 20;
@@ -38,6 +39,10 @@ pub(super) enum Draft<'t> {
 pub(super) struct Other<'t> {
     pub(super) reply: Reply,
     pub(super) gapped: Gaps<'t>,
+    /// The file that must be uploaded.
+    pub(super) file: Option<MediaFile>,
+    /// Local pictures that it shows.
+    pub(super) pictures: Vec<Picture>,
     /// What is said where it cannot be sent.
     pub(super) fallback: Option<Text<'t>>,
 }
@@ -142,26 +147,43 @@ fn read_entry<'t>(
             return None;
         }
     };
-    let mut gapped = Gaps::new();
+    let (mut gapped, mut pictures, mut file) = (Gaps::new(), Vec::new(), None);
+    let mut shown = |medium: Medium| {
+        let media_id = medium.id();
+        file = medium.into_file();
+        media_id
+    };
     let reply = match kind {
         "text" => {
             let text = sheet.string(kind, value)?;
             return spoken(sheet, text).map(Draft::Text);
         }
         "image" => Reply::Image {
-            media_id: reply_kinds::media(sheet, kind, value)?,
+            media_id: shown(reply_kinds::media(sheet, kind, value, MediaKind::Image)?),
         },
         "voice" => Reply::Voice {
-            media_id: reply_kinds::media(sheet, kind, value)?,
+            media_id: shown(reply_kinds::media(sheet, kind, value, MediaKind::Voice)?),
         },
-        "video" => reply_kinds::video(sheet, value, &mut gapped)?,
-        "music" => reply_kinds::music(sheet, value, &mut gapped)?,
-        "news" => Reply::News(reply_kinds::news(sheet, value, answers, &mut gapped)?),
+        "video" | "music" => {
+            let (reply, medium) = if kind == "video" {
+                reply_kinds::video(sheet, value, &mut gapped)?
+            } else {
+                reply_kinds::music(sheet, value, &mut gapped)?
+            };
+            shown(medium);
+            reply
+        }
+        "news" => {
+            let articles = reply_kinds::news(sheet, value, answers, &mut gapped, &mut pictures)?;
+            Reply::News(articles)
+        }
         _ => reply_kinds::desk(sheet, value, answers)?,
     };
     Some(Draft::Other(Box::new(Other {
         reply,
         gapped,
+        file,
+        pictures,
         fallback,
     })))
 }

@@ -8,49 +8,26 @@ use toml::de::DeValue;
 
 use super::address;
 use super::diagnostic::{Code, Words};
+use super::media::{self, Medium};
 use super::reply::{Answers, Gaps};
 use super::sheet::{Sheet, Value};
 use crate::model::reply::{ARTICLES_FOR_EVENT, ARTICLES_FOR_MESSAGE};
-use crate::model::{Article, Reply};
-
-/// How media uploaded to WeChat are named in rule files.
-const MEDIA_ID: &str = "media_id:";
+use crate::model::{Article, MediaKind, Picture, Reply};
 
 const VIDEO: &[&str] = &["file", "title", "description"];
 const MUSIC: &[&str] = &["title", "description", "url", "hq_url", "cover"];
 const NEWS: &[&str] = &["title", "description", "image", "url"];
 const DESK: &[&str] = &["agent"];
 
-/// A `media_id:…`.
-pub(super) fn media(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Option<Arc<str>> {
+/// What is sent from WeChat's store: `media_id:…`, or a file.
+pub(super) fn media(
+    sheet: &mut Sheet<'_>,
+    key: &str,
+    value: &Value<'_>,
+    kind: MediaKind,
+) -> Option<Medium> {
     let text = sheet.string(key, value)?;
-    if let Some(id) = text.text.strip_prefix(MEDIA_ID).map(str::trim) {
-        if id.is_empty() {
-            sheet.report(
-                Code::BadValue,
-                text.span,
-                Words::new(
-                    "`media_id:` 后面要写素材的 id",
-                    "the id is missing after `media_id:`",
-                ),
-            );
-            return None;
-        }
-        return Some(id.into());
-    }
-    sheet.report_with_help(
-        Code::NotYet,
-        text.span,
-        Words::new(
-            format!("`{key}` 写的是文件路径,这个版本只认 `media_id:…`"),
-            format!("`{key}` is a path; this version takes only `media_id:…`"),
-        ),
-        Words::new(
-            "先在公众号后台上传素材,把它的 media_id 写成 \"media_id:XXXX\"",
-            "upload it to WeChat first and write \"media_id:XXXX\"",
-        ),
-    );
-    None
+    media::medium(sheet, key, &text, kind)
 }
 
 /// A text; one with placeholders is noted to be checked when the rule's names are known.
@@ -94,27 +71,29 @@ pub(super) fn video<'t>(
     sheet: &mut Sheet<'_>,
     value: &'t Value<'_>,
     gaps: &mut Gaps<'t>,
-) -> Option<Reply> {
+) -> Option<(Reply, Medium)> {
     let span = sheet.span(value.span());
     let owner = Words::new("video ", "video");
-    let (mut media_id, mut title, mut description) = (None, Arc::from(""), Arc::from(""));
+    let (mut file, mut title, mut description) = (None, Arc::from(""), Arc::from(""));
     for (key, value) in sheet.table("video", value)? {
         let name: &str = key.get_ref();
         match (sheet.knows(key, VIDEO, &owner), name) {
-            (true, "file") => media_id = Some(media(sheet, name, value)?),
+            (true, "file") => file = Some(media(sheet, name, value, MediaKind::Video)?),
             (true, "title") => title = gapped(sheet, name, value, gaps)?,
             (true, _) => description = gapped(sheet, name, value, gaps)?,
             (false, _) => return None,
         }
     }
-    if media_id.is_none() {
+    if file.is_none() {
         missing(sheet, span, "video", "file");
     }
-    Some(Reply::Video {
-        media_id: media_id?,
+    let file = file?;
+    let reply = Reply::Video {
+        media_id: file.id(),
         title,
         description,
-    })
+    };
+    Some((reply, file))
 }
 
 /// Reads a piece of music: where it plays from, and an uploaded cover.
@@ -122,7 +101,7 @@ pub(super) fn music<'t>(
     sheet: &mut Sheet<'_>,
     value: &'t Value<'_>,
     gaps: &mut Gaps<'t>,
-) -> Option<Reply> {
+) -> Option<(Reply, Medium)> {
     let span = sheet.span(value.span());
     let owner = Words::new("music ", "music");
     let empty = || Arc::from("");
@@ -135,7 +114,7 @@ pub(super) fn music<'t>(
             (true, "description") => description = gapped(sheet, name, value, gaps)?,
             (true, "url") => url = Some(link(sheet, name, value, gaps)?),
             (true, "hq_url") => hq_url = Some(link(sheet, name, value, gaps)?),
-            (true, _) => cover = Some(media(sheet, name, value)?),
+            (true, _) => cover = Some(media(sheet, name, value, MediaKind::Thumb)?),
             (false, _) => return None,
         }
     }
@@ -146,13 +125,15 @@ pub(super) fn music<'t>(
     }
     let url = url?;
     let hq_url = hq_url.unwrap_or_else(|| Arc::clone(&url));
-    Some(Reply::Music {
+    let cover = cover?;
+    let reply = Reply::Music {
         title,
         description,
         url,
         hq_url,
-        thumb_media_id: cover?,
-    })
+        thumb_media_id: cover.id(),
+    };
+    Some((reply, cover))
 }
 
 /// Reads one card or, in answer to events, several.
@@ -161,10 +142,11 @@ pub(super) fn news<'t>(
     value: &'t Value<'_>,
     answers: Answers,
     gaps: &mut Gaps<'t>,
+    pictures: &mut Vec<Picture>,
 ) -> Option<Vec<Article>> {
     let span = sheet.span(value.span());
     let DeValue::Array(articles) = value.get_ref() else {
-        return Some(vec![article(sheet, value, gaps)?]);
+        return Some(vec![article(sheet, value, gaps, pictures)?]);
     };
     let most = if answers.messages {
         ARTICLES_FOR_MESSAGE
@@ -187,7 +169,7 @@ pub(super) fn news<'t>(
     }
     articles
         .iter()
-        .map(|value| article(sheet, value, gaps))
+        .map(|value| article(sheet, value, gaps, pictures))
         .collect()
 }
 
@@ -195,6 +177,7 @@ fn article<'t>(
     sheet: &mut Sheet<'_>,
     value: &'t Value<'_>,
     gaps: &mut Gaps<'t>,
+    pictures: &mut Vec<Picture>,
 ) -> Option<Article> {
     let span = sheet.span(value.span());
     let owner = Words::new("news ", "news");
@@ -204,7 +187,7 @@ fn article<'t>(
         match (sheet.knows(key, NEWS, &owner), name) {
             (true, "title") => article.title = gapped(sheet, name, value, gaps)?,
             (true, "description") => article.description = gapped(sheet, name, value, gaps)?,
-            (true, "image") => article.pic_url = picture(sheet, value, gaps)?,
+            (true, "image") => article.pic_url = picture(sheet, value, gaps, pictures)?,
             (true, _) => article.url = link(sheet, name, value, gaps)?,
             (false, _) => return None,
         }
@@ -221,29 +204,21 @@ fn article<'t>(
     Some(article)
 }
 
-/// The picture of a card: WeChat wants an address, not uploaded media.
+/// The picture of a card: WeChat wants an address, and one of ours is made for a file.
 fn picture<'t>(
     sheet: &mut Sheet<'_>,
     value: &'t Value<'_>,
     gaps: &mut Gaps<'t>,
+    pictures: &mut Vec<Picture>,
 ) -> Option<Arc<str>> {
     let text = sheet.string("image", value)?;
     if text.text.contains("://") {
         return link(sheet, "image", value, gaps);
     }
-    sheet.report_with_help(
-        Code::NotYet,
-        text.span,
-        Words::new(
-            "图文的 `image` 这个版本只认 https:// 开头的图片网址",
-            "the `image` of news must be an address beginning with https:// in this version",
-        ),
-        Words::new(
-            "把图片放到网上,写它的网址;或先不写 image",
-            "put the picture on the web, or leave it out",
-        ),
-    );
-    None
+    let picture = media::picture(sheet, "image", &text)?;
+    let address = sheet.library.address(&picture);
+    pictures.push(picture);
+    Some(address)
 }
 
 /// Reads the hand-over to WeChat's own desk.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::template::{Template, pieces};
 use crate::model::reply::{Reply, TextField};
-use crate::model::{MediaFile, MediaIds};
+use crate::model::{MediaFile, MediaIds, Picture};
 
 /// Gives the value of a placeholder; `None` is an empty one.
 pub type Values<'v> = dyn Fn(&str) -> Option<Box<str>> + 'v;
@@ -30,6 +30,8 @@ pub struct Shaped {
     pub(super) has_gaps: bool,
     /// The file that must have been uploaded.
     pub(super) file: Option<MediaFile>,
+    /// The local pictures that it shows.
+    pub(super) pictures: Box<[Picture]>,
     /// What is said where it was not.
     pub(super) fallback: Option<Gapped>,
 }

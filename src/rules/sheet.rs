@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
+use super::media::Library;
 use super::source::Source;
 
 /// A value with its place.
@@ -24,6 +25,8 @@ pub(super) struct Sheet<'s> {
     pub(super) source: &'s Source<'s>,
     /// Where the piece begins in the file; spans of values count from there.
     pub(super) start: usize,
+    /// The files that replies may send.
+    pub(super) library: &'s Library<'s>,
     pub(super) remarks: &'s mut Remarks,
 }
 

@@ -174,6 +174,8 @@ admitted! {
     Viewer = Role::Viewer;
     /// A caller who may answer people.
     Agent = Role::Agent;
+    /// A caller who may edit rules.
+    Operator = Role::Operator;
     /// A caller who may do everything.
     Admin = Role::Admin;
 }

@@ -1,5 +1,5 @@
 //! Says what went wrong with a call of the API, as RFC 9457 problem details.
-//! Owns: the one table of codes, statuses and titles. Uses: store and model errors. Never: an unknown cause's detail in an answer.
+//! Owns: the one table of codes, statuses and titles. Uses: the errors of store, model and the keeper of the rules. Never: an unknown cause's detail in an answer.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::model::Refusal;
 use crate::model::reply::TEXT_LIMIT;
 use crate::server::body::Unread;
+use crate::server::rules::{Refused, hex};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $status:literal $word:literal $title:literal;)+) => {
@@ -44,12 +45,22 @@ codes! {
     Arrived = 409 "arrived" "粉丝又发来了新消息";
     /// The name is in use.
     Taken = 409 "taken" "名字已被使用";
+    /// The rule files changed since the caller looked.
+    Changed = 409 "changed" "规则文件已被别人改过";
+    /// The rules directory cannot be read.
+    Unreadable = 409 "unreadable" "规则目录读不了";
+    /// The rules directory cannot be written.
+    ReadOnly = 409 "read-only" "规则目录写不进去";
     /// The body is longer than the limit.
     TooLarge = 413 "too-large" "请求太大";
     /// The text is longer than WeChat takes.
     TooLong = 422 "too-long" "文字超过微信的长度限制";
     /// There is nothing to send.
     Empty = 422 "empty" "没有内容";
+    /// The rules have errors, or tests beside them fail.
+    BadRules = 422 "bad-rules" "规则有错误,或者测试没通过";
+    /// The rule cannot be edited like this.
+    BadEdit = 422 "bad-edit" "这条规则不能这样改";
     /// The server is at fault.
     Internal = 500 "internal" "服务器出错了";
     /// The store refuses for now.
@@ -173,6 +184,27 @@ impl From<&Refusal> for Problem {
                 .with("limit", &TEXT_LIMIT),
             Refusal::Empty => Self::new(Code::Empty, detail),
             Refusal::Tags => Self::new(Code::BadRequest, detail),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let detail = refused.to_string();
+        match refused {
+            Refused::Bad(diagnostics) => {
+                Self::new(Code::BadRules, detail).with("diagnostics", &diagnostics)
+            }
+            Refused::Changed { digest, files } => Self::new(Code::Changed, detail)
+                .with("directory_hash", &hex(&digest))
+                .with("files", &files),
+            Refused::Path(_) => Self::new(Code::BadRequest, detail),
+            Refused::NoRevision(_) | Refused::NoRule(_) => Self::new(Code::NotFound, detail),
+            Refused::Edit(_) => Self::new(Code::BadEdit, detail),
+            Refused::Unreadable(_) => Self::new(Code::Unreadable, detail),
+            Refused::Unwritable(_) => Self::new(Code::ReadOnly, detail),
+            Refused::Store(error) => error.into(),
+            Refused::Panicked => Self::new(Code::Internal, detail),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Site;
 use super::api::{guarded, resource};
 use super::error::{Code, Problem};
+use super::rules::State;
 use crate::store::Health;
 
 /// How the server is, in one word; the reasons are for insiders.
@@ -46,7 +47,7 @@ async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// 503 when messages cannot be kept; an older rule set that runs is `degraded`.
+/// 503 when messages cannot be kept; an older rule set that runs because the directory is bad is `degraded`.
 async fn readyz(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let store = match site.store.health() {
         Health::Good => None,
@@ -55,10 +56,13 @@ async fn readyz(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         )),
         Health::Failed(reason) => Some(format!("store: nothing can be written: {reason}")),
     };
-    let rules = site
-        .rules_trouble
+    // A revision that somebody brought back runs because it was meant to.
+    let standing = site.keeper.standing();
+    let rules = standing
+        .problem
         .as_ref()
-        .map(|trouble| format!("rules: {trouble}"));
+        .filter(|_| standing.state == State::Broken)
+        .map(|problem| format!("rules: {problem}"));
     let status = match (&store, &rules) {
         (Some(_), _) => "unavailable",
         (None, Some(_)) => "degraded",

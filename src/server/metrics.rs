@@ -12,7 +12,7 @@ use prometheus::{
 
 use crate::decide::Outcome;
 use crate::model::entry::{Move, Priority, Reason, Settled};
-use crate::model::{AccountName, By, Content, EventKind, Reply, RuleId, State};
+use crate::model::{AccountName, By, Content, EventKind, Reply, RuleId, State, Time};
 use crate::store::Taken;
 use crate::turn::{Answered, Course};
 
@@ -38,6 +38,7 @@ pub(super) struct Metrics {
     api: IntCounterVec,
     rules_loaded: IntGauge,
     rules_broken: IntGauge,
+    rules_reloaded: IntGauge,
 }
 
 /// The counters of one account's callback, found once.
@@ -148,6 +149,10 @@ impl Metrics {
                 "rules_broken_files",
                 "Rule files with errors in the directory.",
             )?,
+            rules_reloaded: unlabelled(
+                "rules_reload_success_timestamp_seconds",
+                "When the rules that run were taken up.",
+            )?,
             seconds,
             registry,
         })
@@ -212,6 +217,11 @@ impl Metrics {
             .set(i64::try_from(loaded).unwrap_or(i64::MAX));
         self.rules_broken
             .set(i64::try_from(broken_files).unwrap_or(i64::MAX));
+    }
+
+    /// Notes when rules were taken up.
+    pub(super) fn reloaded(&self, at: Time) {
+        self.rules_reloaded.set(at.seconds());
     }
 
     /// Everything in Prometheus' text form, with the conversations as they are now.

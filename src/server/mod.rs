@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod metrics;
 mod remote;
+mod rules;
 mod settings;
 mod start;
 mod webhook;
@@ -22,10 +23,8 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use ahash::AHashMap;
-use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use crate::decide::ActiveRules;
 use crate::delivery::Delivery;
 use crate::model::AccountName;
 use crate::store::Store;
@@ -34,6 +33,7 @@ use access::Access;
 use error::{Code, Problem};
 use metrics::Metrics;
 use remote::Proxies;
+use rules::Keeper;
 use webhook::Door;
 
 pub use access::CLI_TOKEN_FILE;
@@ -52,9 +52,7 @@ const IDLE: Duration = Duration::from_secs(75);
 struct Site {
     store: Arc<dyn Store>,
     turns: Arc<Turns>,
-    rules: Arc<ArcSwap<ActiveRules>>,
-    /// What is wrong with the rules directory while an older set runs.
-    rules_trouble: Option<String>,
+    keeper: Arc<Keeper>,
     doors: AHashMap<String, Door>,
     proxies: Proxies,
     access: Access,
@@ -76,6 +74,7 @@ pub struct Application {
     address: SocketAddr,
     store: Arc<dyn Store>,
     delivery: Arc<Delivery>,
+    keeper: Arc<Keeper>,
     notice: Option<String>,
 }
 
@@ -107,11 +106,13 @@ impl Application {
             server,
             store,
             delivery,
+            keeper,
             ..
         } = self;
         let handle: ServerHandle = server.handle();
         let quiet = CancellationToken::new();
         let pushing = tokio::spawn(delivery.run(quiet.clone()));
+        let watching = tokio::spawn(rules::watch(keeper, quiet.clone()));
         let mut serving = tokio::spawn(server);
         let served = tokio::select! {
             served = &mut serving => served,
@@ -124,6 +125,9 @@ impl Application {
         quiet.cancel();
         if let Err(error) = pushing.await {
             tracing::error!(%error, "the delivery loop ended badly");
+        }
+        if let Err(error) = watching.await {
+            tracing::error!(%error, "the watcher of the rules ended badly");
         }
         store.close().await;
         tracing::info!("stopped");

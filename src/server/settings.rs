@@ -13,6 +13,9 @@ use crate::model::desk::DeskSettings;
 use crate::wechat::Account;
 use crate::wechat::client::ClientSettings;
 
+/// Under which path pictures are served; `-` is no account's name.
+pub(super) const MEDIA_PATH: &str = "/wx/-/media/";
+
 /// What the server must be told; each field is a key of `wxreply.toml`.
 #[derive(Debug)]
 pub struct Settings {
@@ -81,6 +84,12 @@ impl PublicUrl {
         &self.prefix
     }
 
+    /// What stands before the name of a picture that is served; `None` when nobody said how the server is reached.
+    pub fn media_url(&self) -> Option<Box<str>> {
+        let Self { origin, prefix } = self;
+        (!origin.is_empty()).then(|| format!("{origin}{prefix}{MEDIA_PATH}").into())
+    }
+
     /// Whether the way there is encrypted.
     pub fn is_https(&self) -> bool {
         self.origin.starts_with("https://")
@@ -123,6 +132,14 @@ mod tests {
         ] {
             assert_eq!(prefix(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn pictures_are_found_under_the_public_address() {
+        let url = PublicUrl::parse("https://wx.example.com/bot/").unwrap();
+        let expected = "https://wx.example.com/bot/wx/-/media/";
+        assert_eq!(url.media_url().as_deref(), Some(expected));
+        assert_eq!(PublicUrl::default().media_url(), None);
     }
 
     #[test]

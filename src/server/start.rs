@@ -1,24 +1,21 @@
 //! Brings the server up in order: store, rules, tokens, address.
-//! Owns: that order, and the fall-back to the last good rules. Uses: store::sled, rules, wechat, turn, delivery. Never: the configuration file.
+//! Owns: that order. Uses: store::sled, rules, wechat, turn, delivery. Never: the configuration file.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-use arc_swap::ArcSwap;
 
 use super::access::Access;
 use super::metrics::Metrics;
 use super::remote::Proxies;
+use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
 use super::{Application, Settings, Site, bind, clock};
-use crate::decide::{ActiveRules, inline};
 use crate::delivery::Delivery;
-use crate::model::{AccountName, RuleFiles};
-use crate::rules::diagnostic::render;
-use crate::rules::{self, Compiled, Diagnostic, Lang, Severity};
+use crate::model::AccountName;
+use crate::rules;
 use crate::store::sled::{Settings as StoreSettings, SledStore};
 use crate::store::{self, Store};
 use crate::turn::{CanPush, Turns, World};
@@ -63,6 +60,15 @@ pub enum StartError {
     Metrics(#[source] prometheus::Error),
 }
 
+impl From<OpeningError> for StartError {
+    fn from(error: OpeningError) -> Self {
+        match error {
+            OpeningError::Store(error) => Self::Store(error),
+            OpeningError::Bad(diagnostics) => Self::Rules(diagnostics),
+        }
+    }
+}
+
 /// Brings everything up.
 pub(super) async fn build(settings: Settings) -> Result<Application, StartError> {
     let data = |error| StartError::Data {
@@ -97,12 +103,13 @@ async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
 
 async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Application, StartError> {
     let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
-    let (active, trouble) = active_rules(settings, &*store).await?;
-    metrics.rules(
-        active.set.len(),
-        trouble.as_ref().map_or(0, |trouble| trouble.broken_files),
+    let opened = Keeper::open(
+        settings.rules.clone(),
+        options(settings),
+        Arc::clone(&store),
+        Arc::clone(&metrics),
     );
-    let rules = Arc::new(ArcSwap::from_pointee(active));
+    let (keeper, notice) = opened.await?;
     let clients = clients(settings);
     let can_push = clients.iter().map(|(name, client)| {
         let client = Arc::clone(client);
@@ -115,7 +122,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     };
     let turns = Arc::new(Turns::new(
         Arc::clone(&store),
-        Arc::clone(&rules),
+        keeper.shared(),
         world,
         settings.deadline,
     ));
@@ -142,12 +149,11 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
             .iter()
             .map(|of| door(of, &metrics))
             .collect(),
-        rules_trouble: trouble.as_ref().map(|trouble| trouble.summary.clone()),
         store: Arc::clone(&store),
         proxies: Proxies::new(settings.trusted_proxies.clone()),
         max_skew: settings.max_skew,
         turns,
-        rules,
+        keeper: Arc::clone(&keeper),
         access,
         metrics,
     };
@@ -161,7 +167,8 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         address,
         store,
         delivery: Arc::new(delivery),
-        notice: trouble.map(|trouble| trouble.diagnostics),
+        keeper,
+        notice,
     })
 }
 
@@ -181,144 +188,16 @@ fn clients(settings: &Settings) -> HashMap<AccountName, Arc<Client>> {
         .collect()
 }
 
-/// Why the rules directory is not what runs.
-#[derive(Default)]
-struct Trouble {
-    /// One line.
-    summary: String,
-    /// Everything that is wrong, for people.
-    diagnostics: String,
-    /// How many files have errors.
-    broken_files: usize,
-}
-
-/// The rules of the directory, published as a revision; or the last good revision, and why.
-async fn active_rules(
-    settings: &Settings,
-    store: &dyn Store,
-) -> Result<(ActiveRules, Option<Trouble>), StartError> {
-    let files = match rules::read_directory(&settings.rules) {
-        Ok(files) => files,
-        Err(error) => {
-            return last_good(
-                settings,
-                store,
-                Trouble {
-                    diagnostics: error.to_string(),
-                    ..Trouble::default()
-                },
-            )
-            .await;
-        }
-    };
-    let Compiled {
-        rules, diagnostics, ..
-    } = compile(settings, &files);
-    let Some(set) = rules else {
-        return last_good(
-            settings,
-            store,
-            trouble_of(&diagnostics, &files, &settings.rules),
-        )
-        .await;
-    };
-    let mut active = ActiveRules {
-        set,
-        revision: None,
-    };
-    let failed = inline::run_tests(&active);
-    if !failed.is_empty() {
-        return last_good(
-            settings,
-            store,
-            trouble_of(&failed, &files, &settings.rules),
-        )
-        .await;
-    }
-    let revision = store
-        .publish_revision(files, "directory", clock::now())
-        .await
-        .map_err(StartError::Store)?;
-    let warnings = diagnostics
-        .iter()
-        .filter(|diagnostic| diagnostic.severity() == Severity::Warning)
-        .count();
-    tracing::info!(
-        rules.revision = revision,
-        rules.count = active.set.len(),
-        rules.warnings = warnings,
-        "rules loaded"
-    );
-    active.revision = Some(revision);
-    Ok((active, None))
-}
-
-fn trouble_of(diagnostics: &[Diagnostic], files: &RuleFiles, directory: &Path) -> Trouble {
-    let errors: Vec<Diagnostic> = diagnostics
-        .iter()
-        .filter(|diagnostic| diagnostic.severity() == Severity::Error)
-        .cloned()
-        .collect();
-    let broken: BTreeSet<_> = errors.iter().map(|error| &error.place.file).collect();
-    Trouble {
-        broken_files: broken.len(),
-        diagnostics: render(
-            &errors,
-            files,
-            &format!("{}/", directory.display()),
-            Lang::Zh,
-            false,
-        ),
-        summary: String::new(),
-    }
-}
-
-async fn last_good(
-    settings: &Settings,
-    store: &dyn Store,
-    trouble: Trouble,
-) -> Result<(ActiveRules, Option<Trouble>), StartError> {
-    let mut revisions = store.revisions().await.map_err(StartError::Store)?;
-    revisions.sort_by_key(|revision| (!revision.active, std::cmp::Reverse(revision.revision)));
-    for revision in revisions {
-        let number = revision.revision;
-        let Some(files) = store
-            .revision_files(number)
-            .await
-            .map_err(StartError::Store)?
-        else {
-            continue;
-        };
-        if let Some(set) = compile(settings, &files).rules {
-            tracing::error!(
-                rules.revision = number,
-                "the rules directory is bad, the last good revision runs"
-            );
-            let summary = format!("the rules directory is bad, revision {number} runs");
-            return Ok((
-                ActiveRules {
-                    set,
-                    revision: Some(number),
-                },
-                Some(Trouble { summary, ..trouble }),
-            ));
-        }
-    }
-    Err(StartError::Rules(trouble.diagnostics))
-}
-
-fn compile(settings: &Settings, files: &RuleFiles) -> Compiled {
+fn options(settings: &Settings) -> rules::Options {
     let accounts = settings
         .accounts
         .iter()
         .map(|of| of.account.name.clone())
         .collect();
-    rules::compile(
-        files,
-        &rules::Options {
-            accounts: Some(accounts),
-            desk: settings.desk.clone(),
-            timezone: settings.timezone.clone(),
-        },
-    )
+    rules::Options {
+        accounts: Some(accounts),
+        desk: settings.desk.clone(),
+        timezone: settings.timezone.clone(),
+        media_url: settings.public_url.media_url(),
+    }
 }

@@ -148,7 +148,8 @@ impl Site {
 
     /// What a follower reads when a message could not be taken in; nothing in answer to an event.
     fn sorry(&self, seal: &Seal) -> Option<Reply> {
-        (!seal.is_to_event()).then(|| Reply::Text(self.rules.load().set.settings().sorry.clone()))
+        (!seal.is_to_event())
+            .then(|| Reply::Text(self.keeper.active().set.settings().sorry.clone()))
     }
 }
 

@@ -10,11 +10,15 @@ use std::sync::Arc;
 
 use crate::model::conversation::Refusal;
 use crate::model::entry::{Push, Settled};
+use crate::model::media::Sha256Hash;
 use crate::model::{
-    AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, Message, MessageId,
-    OpenId, Reply, RuleFiles, State, Time, Turn, TurnKey,
+    AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, Incoming, MediaKind,
+    Message, MessageId, OpenId, Reply, RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
 };
 use async_trait::async_trait;
+
+/// How many revisions stay although no stored reply names them.
+pub const REVISIONS_KEPT: usize = 200;
 
 /// What the server remembers. One implementation per database.
 #[async_trait]
@@ -120,7 +124,8 @@ pub trait Store: Send + Sync + 'static {
     /// The earliest time at which a queued push that is not due yet becomes due.
     async fn next_push_at(&self) -> Option<Time>;
 
-    /// Keeps a rule set and makes it the active one. The same content again keeps its number. Durable on return.
+    /// Keeps a rule set and makes it the active one. The same content again keeps its number. Durable on return. The newest
+    /// [`REVISIONS_KEPT`] stay, and every one that a stored reply names; the others go some time after this returned.
     ///
     /// # Errors
     /// [`Error`] when it could not be written.
@@ -142,6 +147,49 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`Error`] when they cannot be read.
     async fn revision_files(&self, revision: u64) -> Result<Option<RuleFiles>, Error>;
+
+    /// Notes which revision runs whatever the rules directory holds, or that the directory counts again. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn pin(&self, pin: Option<Pin>) -> Result<(), Error>;
+
+    /// What was noted last.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    async fn pinned(&self) -> Result<Option<Pin>, Error>;
+
+    /// Every upload that was kept and not forgotten, whether WeChat still has it or not.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn media(&self) -> Result<Vec<UploadedMedia>, Error>;
+
+    /// Keeps an upload, in place of an earlier one of the same account, kind and hash. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn keep_media(&self, media: UploadedMedia) -> Result<(), Error>;
+
+    /// Forgets an upload; nothing happens when none was kept. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn forget_media(
+        &self,
+        account: &AccountName,
+        kind: MediaKind,
+        hash: &Sha256Hash,
+    ) -> Result<(), Error>;
+
+    /// At most `limit` messages and events that followers sent at `since` or later, oldest first: those behind the place
+    /// `after`, or from the beginning. Erased followers' are gone. While the database refuses, what is in the spill file only
+    /// is left out.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn past(&self, since: Time, after: Option<u64>, limit: usize) -> Result<Past, Error>;
 
     /// Keeps an API token; `false` when the name is taken. Durable on return.
     ///
@@ -325,6 +373,37 @@ pub struct Revision {
     pub author: String,
     /// Whether it is the one that runs.
     pub active: bool,
+}
+
+/// A revision that runs whatever the rules directory holds: what bringing an older one back leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Which.
+    pub revision: u64,
+    /// SHA-256 of what the directory held then: once it holds something else, the directory counts again.
+    pub over: Sha256Hash,
+}
+
+/// Some of what followers sent.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Oldest first.
+    pub messages: Vec<PastMessage>,
+    /// The place to go on from, when there may be more.
+    pub next: Option<u64>,
+}
+
+/// One message or event as it came.
+#[derive(Clone, Debug)]
+pub struct PastMessage {
+    /// Its turn.
+    pub key: TurnKey,
+    /// When it came.
+    pub at: Time,
+    /// The account it came to.
+    pub account: AccountName,
+    /// What came, and from whom.
+    pub incoming: Incoming,
 }
 
 /// How a store is.

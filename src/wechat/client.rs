@@ -1,8 +1,9 @@
-//! Calls WeChat's API for one account: sends what is pushed to followers.
+//! Calls WeChat's API for one account: sends what is pushed to followers, uploads what rules show.
 //! Owns: the JSON of a push, what an answer or its absence means, the retry with a new token. Uses: model, ureq.
 //! Never: retries anything else, follows a redirect, reads a proxy from the environment, puts a secret or an address into an error.
 
 mod console;
+mod upload;
 
 use std::io;
 use std::sync::Arc;
@@ -134,6 +135,31 @@ struct Answer {
     access_token: Option<String>,
     #[serde(default)]
     expires_in: u64,
+    media_id: Option<String>,
+    thumb_media_id: Option<String>,
+}
+
+/// What is asked of WeChat.
+struct Request<'r> {
+    path: &'static str,
+    /// Besides the token.
+    query: Option<(&'static str, &'static str)>,
+    content_type: &'r str,
+    body: &'r [u8],
+    /// How long it may take; `None` as long as everything.
+    within: Option<Duration>,
+}
+
+impl<'r> Request<'r> {
+    const fn json(path: &'static str, body: &'r str) -> Self {
+        Self {
+            path,
+            query: None,
+            content_type: "application/json",
+            body: body.as_bytes(),
+            within: None,
+        }
+    }
 }
 
 impl Calls {
@@ -141,18 +167,8 @@ impl Calls {
         if !self.can_push.load(Ordering::Relaxed) {
             return Err(refused(NOT_AUTHORISED, "this account may not push"));
         }
-        let token = self.token()?;
-        let mut sent = self.push_with(&token, body);
-        if matches!(
-            sent,
-            Err(SendError::Refused {
-                code: 40001 | 40014 | 42001,
-                ..
-            })
-        ) {
-            self.tokens.forget(&token);
-            sent = self.push_with(&self.token()?, body);
-        }
+        let request = Request::json("/cgi-bin/message/custom/send", body);
+        let sent = self.call_as_account(&request).map(drop);
         if matches!(
             sent,
             Err(SendError::Refused {
@@ -165,9 +181,19 @@ impl Calls {
         sent
     }
 
-    fn push_with(&self, token: &SecretString, body: &str) -> Result<(), SendError> {
-        self.call("/cgi-bin/message/custom/send", Some(token), body)
-            .map(drop)
+    /// Calls with the account's token, and once more with a new one when WeChat no longer takes it.
+    fn call_as_account(&self, request: &Request<'_>) -> Result<Answer, SendError> {
+        let token = self.token()?;
+        match self.call(request, Some(&token)) {
+            Err(SendError::Refused {
+                code: 40001 | 40014 | 42001,
+                ..
+            }) => {
+                self.tokens.forget(&token);
+                self.call(request, Some(&self.token()?))
+            }
+            called => called,
+        }
     }
 
     fn token(&self) -> Result<SecretString, SendError> {
@@ -183,7 +209,10 @@ impl Calls {
             "force_refresh": false,
         });
         let answer = self
-            .call("/cgi-bin/stable_token", None, &body.to_string())
+            .call(
+                &Request::json("/cgi-bin/stable_token", &body.to_string()),
+                None,
+            )
             .map_err(|error| match error {
                 // A token may be asked for as often as one likes.
                 SendError::Unclear(why) => SendError::NotConnected(why),
@@ -204,19 +233,24 @@ impl Calls {
 
     fn call(
         &self,
-        path: &str,
+        request: &Request<'_>,
         token: Option<&SecretString>,
-        body: &str,
     ) -> Result<Answer, SendError> {
         let base = self.settings.api_base.trim_end_matches('/');
-        let mut request = self
+        let mut post = self
             .agent
-            .post(format!("{base}{path}"))
-            .content_type("application/json");
+            .post(format!("{base}{}", request.path))
+            .content_type(request.content_type);
         if let Some(token) = token {
-            request = request.query("access_token", token.expose_secret());
+            post = post.query("access_token", token.expose_secret());
         }
-        let mut response = request.send(body).map_err(|error| trouble(&error))?;
+        if let Some((name, value)) = request.query {
+            post = post.query(name, value);
+        }
+        if let Some(within) = request.within {
+            post = post.config().timeout_global(Some(within)).build();
+        }
+        let mut response = post.send(request.body).map_err(|error| trouble(&error))?;
         let status = response.status().as_u16();
         let body = response
             .body_mut()

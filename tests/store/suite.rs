@@ -1,6 +1,7 @@
 //! What any store promises, verb by verb.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,10 +10,10 @@ use wxreply::model::conversation::Refusal;
 use wxreply::model::entry::{Move, Settled};
 use wxreply::model::message::PushError;
 use wxreply::model::{
-    Act, Answer, ApiToken, Content, Conversation, Delivery, Event, EventKind, MessageId, Reply,
-    Role, RuleFiles, State,
+    AccountName, Act, Answer, ApiToken, Content, Conversation, Delivery, Event, EventKind,
+    MediaKind, MessageId, Reply, Role, RuleFiles, State, UploadedMedia,
 };
-use wxreply::store::{ActError, Claim, Error, Health, Query, Store};
+use wxreply::store::{ActError, Claim, Error, Health, Pin, Query, REVISIONS_KEPT, Store};
 
 use super::fixtures::*;
 
@@ -59,6 +60,10 @@ macro_rules! suite {
             pages_of_conversations_show_each_once
             counts_follow_the_states
             revisions_are_kept_and_can_be_brought_back
+            revisions_that_nothing_names_go_in_time
+            a_pin_is_kept_until_it_is_taken_out
+            uploads_are_kept_until_they_are_forgotten
+            what_followers_sent_comes_back_in_order
             tokens_are_kept_until_they_are_revoked
             an_erased_follower_is_gone_and_nobody_else
             a_megabyte_is_kept_whole
@@ -645,7 +650,7 @@ pub async fn pages_of_conversations_show_each_once(mut home: impl Home) {
         limit: 100,
         ..Query::default()
     };
-    let other = wxreply::model::AccountName::parse("other").unwrap();
+    let other = AccountName::parse("other").unwrap();
     let mut counts = Vec::new();
     for query in [
         Query {
@@ -777,6 +782,158 @@ pub async fn revisions_are_kept_and_can_be_brought_back(mut home: impl Home) {
         assert_eq!(task.await.unwrap(), 3);
     }
     assert_eq!(home.store().revisions().await.unwrap().len(), 3);
+}
+
+pub async fn revisions_that_nothing_names_go_in_time(mut home: impl Home) {
+    let draft = |n: usize| {
+        let same = "媒".repeat(5000);
+        files(&[
+            ("10.toml", &format!("draft {n}")),
+            ("media/same.txt", &same),
+        ])
+    };
+    let store = home.store();
+    for n in 1..=REVISIONS_KEPT + 5 {
+        let number = store.publish_revision(draft(n), "disk", at(1)).await;
+        assert_eq!(number.unwrap(), u64::try_from(n).unwrap());
+        if n == 3 {
+            // Its rule's answer names revision 3.
+            let answer = answered("九点");
+            let turn = turn("wang", "1", words("几点"), answer);
+            take_turn(&*store, turn, at(2)).await.unwrap();
+        }
+        if n == 4 {
+            let over = [9; 32];
+            store.pin(Some(Pin { revision: 4, over })).await.unwrap();
+        }
+    }
+    let newest = |count: u64| 6..6 + count;
+    let expected: Vec<u64> = [3, 4].into_iter().chain(newest(200)).collect();
+    let gone = async {
+        loop {
+            let kept = store.revisions().await.unwrap();
+            let kept: Vec<_> = kept.iter().rev().map(|kept| kept.revision).collect();
+            if kept == expected {
+                return;
+            }
+            // Whoever publishes lets the next removal begin.
+            let last = draft(REVISIONS_KEPT + 5);
+            store.publish_revision(last, "disk", at(1)).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone)
+        .await
+        .expect("what nothing names goes");
+    home.crash().await;
+    let store = home.store();
+    assert_eq!(store.revisions().await.unwrap().len(), expected.len());
+    assert_eq!(store.revision_files(1).await.unwrap(), None);
+    for n in [3, 4, 6, 205] {
+        let kept = store.revision_files(n).await.unwrap();
+        assert_eq!(kept, Some(draft(n.try_into().unwrap())), "{n}");
+    }
+    // What was removed can come again, under a new number.
+    let again = store.publish_revision(draft(1), "lili", at(3)).await;
+    assert_eq!(again.unwrap(), 206);
+    assert_eq!(store.revision_files(206).await.unwrap(), Some(draft(1)));
+}
+
+pub async fn a_pin_is_kept_until_it_is_taken_out(mut home: impl Home) {
+    let store = home.store();
+    assert_eq!(store.pinned().await.unwrap(), None);
+    store.pin(None).await.unwrap();
+    let pin = |revision| Pin {
+        revision,
+        over: [u8::try_from(revision).unwrap(); 32],
+    };
+    store.pin(Some(pin(3))).await.unwrap();
+    store.pin(Some(pin(2))).await.unwrap();
+    home.crash().await;
+    assert_eq!(home.store().pinned().await.unwrap(), Some(pin(2)));
+    home.store().pin(None).await.unwrap();
+    home.reopen().await;
+    assert_eq!(home.store().pinned().await.unwrap(), None);
+}
+
+pub async fn uploads_are_kept_until_they_are_forgotten(mut home: impl Home) {
+    let upload = |account: &str, kind, hash: u8, media_id: &str| UploadedMedia {
+        account: AccountName::parse(account).unwrap(),
+        kind,
+        hash: [hash; 32],
+        media_id: media_id.into(),
+        at: at(u64::from(hash)),
+    };
+    let store = home.store();
+    assert_eq!(store.media().await.unwrap(), []);
+    let (image, voice) = (MediaKind::Image, MediaKind::Voice);
+    let map = upload("shop", image, 1, "map");
+    let newer = upload("shop", image, 1, "newer map");
+    let heard = upload("shop", voice, 1, "heard");
+    let other = upload("shop-2", image, 1, "other");
+    for media in [&map, &heard, &other, &newer] {
+        store.keep_media(media.clone()).await.unwrap();
+    }
+    home.crash().await;
+    let store = home.store();
+    assert_eq!(
+        store.media().await.unwrap(),
+        [other.clone(), newer.clone(), heard]
+    );
+    for _ in 0..2 {
+        store.forget_media(&shop(), voice, &[1; 32]).await.unwrap();
+    }
+    home.reopen().await;
+    assert_eq!(home.store().media().await.unwrap(), [other, newer]);
+}
+
+pub async fn what_followers_sent_comes_back_in_order(mut home: impl Home) {
+    let store = home.store();
+    let none = store.past(START, None, 10).await.unwrap();
+    assert!(none.messages.is_empty() && none.next.is_none());
+    for n in 0..60 {
+        let from = ["wang", "li", "zhao"][n % 3];
+        let name = n.to_string();
+        let kept = turn(from, &name, words(&name), answered("好"));
+        let n = u64::try_from(n).unwrap();
+        let known = take_turn(&*store, kept, at(n * 600)).await.unwrap();
+        let note = Act::Note { text: "注".into() };
+        let seed = key(&format!("note {n}"));
+        let lili = agent("lili");
+        store
+            .act(known.id, note, &lili, at(n * 600), seed)
+            .await
+            .unwrap();
+    }
+    assert!(store.erase(&shop(), &follower("li")).await.unwrap());
+    for round in 0..2 {
+        let store = home.store();
+        for (since, first) in [(at(0), 0), (at(600 * 30), 30), (at(600 * 30 + 1), 31)] {
+            for limit in [1, 7, 1000] {
+                let mut seen = Vec::new();
+                let mut after = None;
+                loop {
+                    let past = store.past(since, after, limit).await.unwrap();
+                    assert!(past.messages.len() <= limit);
+                    for message in past.messages {
+                        assert_eq!(message.account, shop());
+                        let name = message.incoming.msg_id.unwrap();
+                        assert_eq!(message.key, key(&name));
+                        seen.push((name.parse::<u64>().unwrap(), message.at));
+                    }
+                    after = past.next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                let stay = (first..60).filter(|n| n % 3 != 1);
+                let expected: Vec<_> = stay.map(|n| (n, at(n * 600))).collect();
+                assert_eq!(seen, expected, "round {round}");
+            }
+        }
+        let later = store.past(at(600 * 60), None, 9).await.unwrap();
+        assert!(later.messages.is_empty());
+        home.crash().await;
+    }
 }
 
 pub async fn tokens_are_kept_until_they_are_revoked(mut home: impl Home) {

@@ -71,6 +71,8 @@ codes! {
     BadReply = "E119" Error "回复写法不对" "bad reply";
     NoRules = "E120" Error "一条规则也没有" "no rules";
     TooMany = "E121" Error "数量超限" "too many";
+    MediaSize = "E122" Error "媒体文件太大" "media file too large";
+    MediaType = "E123" Error "媒体文件类型不对" "wrong type of media file";
     BadTable = "E130" Error "表格用不了" "bad table";
     UnknownRule = "E131" Error "没有这条规则" "no such rule";
     NotAllowed = "E132" Error "不能放过的代码" "cannot be allowed";
@@ -82,6 +84,7 @@ codes! {
     NeverSent = "W214" Warning "发不出去" "never sent";
     UnknownFile = "W220" Warning "不读的文件" "file not read";
     NoEffect = "W221" Warning "还不起作用" "no effect yet";
+    NotUploaded = "W239" Warning "媒体文件没传上去" "media file not uploaded";
     Idle = "W240" Warning "写了没用" "without effect";
     DuplicateRow = "W241" Warning "表格里重复的行" "row twice in a table";
 }

@@ -3,8 +3,11 @@
 
 mod conversations;
 mod cursor;
+mod rule_shapes;
+mod rules;
 mod shapes;
 mod tokens;
+mod try_out;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
@@ -19,7 +22,7 @@ use utoipa::openapi::server::Server;
 use super::body;
 use super::error::{Code, Problem};
 
-/// The most a JSON body may have.
+/// The most a JSON body may have, unless it carries rules.
 const BODY_LIMIT: usize = 64 << 10;
 
 /// The API's routes, mounted under `{prefix}/api/v1`.
@@ -68,6 +71,28 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
                 .route(web::post().to(tokens::add)),
         )
         .service(resource("/tokens/{name}", "DELETE").route(web::delete().to(tokens::revoke)))
+        .service(
+            resource("/rules", "GET, POST")
+                .route(web::get().to(rules::show))
+                .route(web::post().to(rules::add_rule)),
+        )
+        .service(resource("/rules/revisions", "GET").route(web::get().to(rules::revisions)))
+        .service(
+            resource("/rules/revisions/{revision}", "GET").route(web::get().to(rules::revision)),
+        )
+        .service(
+            resource("/rules/revisions/{from}/diff/{to}", "GET")
+                .route(web::get().to(rules::difference)),
+        )
+        .service(resource("/rules/rollback", "POST").route(web::post().to(rules::roll_back)))
+        .service(resource("/rules/publish", "POST").route(web::post().to(rules::publish)))
+        .service(
+            resource("/rules/{id}", "GET, PATCH, DELETE")
+                .route(web::get().to(rules::show_rule))
+                .route(web::patch().to(rules::change_rule))
+                .route(web::delete().to(rules::remove_rule)),
+        )
+        .service(resource("/try", "POST").route(web::post().to(try_out::try_out)))
         .default_service(web::to(not_found))
         .wrap(guarded())
 }
@@ -100,9 +125,18 @@ pub(super) fn resource(path: &str, allowed: &'static str) -> Resource {
 /// Reads a bounded JSON body.
 async fn json_body<T: DeserializeOwned>(
     request: &HttpRequest,
-    mut payload: Payload,
+    payload: Payload,
 ) -> Result<T, Problem> {
-    let body = body::read(request, &mut payload, BODY_LIMIT).await?;
+    json_body_up_to(request, payload, BODY_LIMIT).await
+}
+
+/// Reads a JSON body of at most `limit` bytes.
+async fn json_body_up_to<T: DeserializeOwned>(
+    request: &HttpRequest,
+    mut payload: Payload,
+    limit: usize,
+) -> Result<T, Problem> {
+    let body = body::read(request, &mut payload, limit).await?;
     serde_json::from_slice(&body)
         .map_err(|error| Problem::new(Code::BadRequest, format!("the body: {error}")))
 }
@@ -124,6 +158,17 @@ async fn json_body<T: DeserializeOwned>(
         tokens::list,
         tokens::add,
         tokens::revoke,
+        rules::show,
+        rules::add_rule,
+        rules::revisions,
+        rules::revision,
+        rules::difference,
+        rules::roll_back,
+        rules::publish,
+        rules::show_rule,
+        rules::change_rule,
+        rules::remove_rule,
+        try_out::try_out,
     )
 )]
 struct Document;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::rule_shapes::{DiagnosticShape, FileConflictShape};
 use crate::model::Conversation;
 use crate::model::entry::{Outcome, Priority, Reason};
 use crate::model::message::PushError;
@@ -14,6 +15,8 @@ use crate::model::{
     AccountName, AgentName, ApiToken, By, ConversationId, Delivery, Direction, Message, MessageId,
     OpenId, Role, RuleId, State, Time,
 };
+use crate::rules::Diagnostic;
+use crate::server::rules::FileConflict;
 
 /// One conversation without its history.
 #[derive(Serialize, ToSchema)]
@@ -247,6 +250,15 @@ pub(super) struct ProblemShape {
     /// The most it may have.
     #[schema(nullable = false)]
     limit: Option<usize>,
+    /// What keeps the rules from running.
+    #[schema(value_type = Option<Vec<DiagnosticShape>>, nullable = false)]
+    diagnostics: Option<Vec<Diagnostic>>,
+    /// What the rules directory holds now.
+    #[schema(nullable = false)]
+    directory_hash: Option<String>,
+    /// The rule files that somebody else changed, both ways.
+    #[schema(value_type = Option<Vec<FileConflictShape>>, nullable = false)]
+    files: Option<Vec<FileConflict>>,
 }
 
 impl ConversationShape {

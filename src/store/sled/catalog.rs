@@ -1,54 +1,31 @@
-//! Keeps what is neither message nor conversation: rule sets, API tokens, the format of it all.
-//! Owns: the catalog's keys. Uses: disk, journal's format. Never: what a rule means.
-//!
-//! Revisions are never removed: any of the older ones may be named by a stored reply, and files that did not change are
-//! stored once.
+//! Keeps what is neither message nor conversation, one small value each: API tokens, uploads, the format of it all.
+//! Owns: the catalog's keys. Uses: disk, the format of values. Never: rule files (see revisions).
 
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::model::{ApiToken, RuleFiles, Time};
-use crate::store::{Error, Revision};
+use crate::model::media::Sha256Hash;
+use crate::model::{AccountName, ApiToken, MediaKind, UploadedMedia};
+use crate::store::{Error, Pin};
 
 use super::disk::{Disk, Map};
-use super::journal::{FORMAT, PART_BYTES, decode, encode, encode_into, opened, unreadable};
-
-type Hash = [u8; 32];
-
-/// A revision as it is stored under its number.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    /// Of all files.
-    hash: Hash,
-    at: Time,
-    author: Box<str>,
-    /// The list of files, itself stored as content.
-    list: Stored,
-}
-
-/// Where bytes are stored.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct Stored {
-    hash: Hash,
-    len: u64,
-}
+use super::format::{FORMAT, Format, decode, encode_into, opened, opened_as};
 
 const FORMAT_KEY: &[u8] = b"format";
 const HEAD_KEY: &[u8] = b"head";
-const ACTIVE_KEY: &[u8] = b"active";
-const REVISION: &[u8] = b"revision/";
+const PIN_KEY: &[u8] = b"pin";
+const MEDIA: &[u8] = b"media/";
 const TOKEN: &[u8] = b"token/";
 
-fn named(prefix: &[u8], name: &[u8]) -> Vec<u8> {
+pub(super) fn named(prefix: &[u8], name: &[u8]) -> Vec<u8> {
     [prefix, name].concat()
 }
 
-fn sealed<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+pub(super) fn sealed<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
     encode_into(value, vec![FORMAT])
 }
 
-fn find<T: serde::de::DeserializeOwned>(
+pub(super) fn find<T: DeserializeOwned>(
     disk: &Disk,
     key: &[u8],
     what: &str,
@@ -59,19 +36,24 @@ fn find<T: serde::de::DeserializeOwned>(
     decode(opened(&value, what)?, || what.to_owned()).map(Some)
 }
 
-fn put<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> Result<(), Error> {
+pub(super) fn put<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> Result<(), Error> {
     disk.insert(Map::Catalog, key, sealed(value)?)
         .map_err(Error::Unwritable)
 }
 
-/// Makes sure that everything stored is of a format that this version reads; marks a new store.
-pub(super) fn check_format(disk: &Disk) -> Result<(), Error> {
+/// The format that the store was left in, if it is one that this version reads; marks a new store.
+pub(super) fn format(disk: &Disk) -> Result<Format, Error> {
     match disk.find(Map::Catalog, FORMAT_KEY)? {
-        Some(value) => opened(&value, "the format").map(drop),
-        None => disk
-            .insert(Map::Catalog, FORMAT_KEY, vec![FORMAT])
-            .map_err(Error::Unwritable),
+        Some(value) => opened_as(&value, "the format").map(|(format, _)| format),
+        None => set_format(disk).map(|()| Format::Second),
     }
+}
+
+/// Notes that values of the newest format are written from now on. Durable on return.
+pub(super) fn set_format(disk: &Disk) -> Result<(), Error> {
+    disk.insert(Map::Catalog, FORMAT_KEY, vec![FORMAT])
+        .and_then(|()| disk.sync())
+        .map_err(Error::Unwritable)
 }
 
 /// The number from which on the journal is read at a start.
@@ -83,64 +65,8 @@ pub(super) fn set_head(disk: &Disk, head: u64) -> Result<(), Error> {
     put(disk, HEAD_KEY, &head)
 }
 
-/// See [`crate::store::Store::publish_revision`].
-pub(super) fn publish(
-    disk: &Disk,
-    files: &RuleFiles,
-    author: &str,
-    now: Time,
-) -> Result<u64, Error> {
-    let mut digest = Sha256::new();
-    let mut list = Vec::new();
-    for (path, bytes) in &files.0 {
-        let stored = Stored::of(bytes);
-        digest.update(u64::try_from(path.len()).unwrap_or(u64::MAX).to_be_bytes());
-        digest.update(path);
-        digest.update(stored.hash);
-        list.push((path, stored));
-    }
-    let hash: Hash = digest.finalize().into();
-    let kept = kept(disk)?;
-    if let Some((same, _)) = kept.iter().find(|(_, kept)| kept.hash == hash) {
-        put(disk, ACTIVE_KEY, same)?;
-    } else {
-        let list = encode(&list)?;
-        for bytes in files.0.iter().map(|(_, bytes)| &**bytes).chain([&*list]) {
-            Stored::write(disk, bytes)?;
-        }
-        let next = kept.last().map_or(1, |(number, _)| number + 1);
-        let new = Kept {
-            hash,
-            at: now,
-            author: author.into(),
-            list: Stored::of(&list),
-        };
-        let edits = vec![
-            (named(REVISION, &next.to_be_bytes()), Some(sealed(&new)?)),
-            (ACTIVE_KEY.to_vec(), Some(sealed(&next)?)),
-        ];
-        disk.change(Map::Catalog, edits)
-            .map_err(Error::Unwritable)?;
-    }
-    disk.sync().map_err(Error::Unwritable)?;
-    find(disk, ACTIVE_KEY, "the active revision")?
-        .ok_or_else(|| unreadable("the active revision", &"missing"))
-}
-
-/// All revisions, oldest first.
-fn kept(disk: &Disk) -> Result<Vec<(u64, Kept)>, Error> {
-    let mut all = Vec::new();
-    prefixed(disk, REVISION, |number, value| {
-        let bad = |_wrong_length| unreadable("a revision's number", &"torn");
-        let number = u64::from_be_bytes(number.try_into().map_err(bad)?);
-        all.push((number, decode(value, || format!("revision {number}"))?));
-        Ok(())
-    })?;
-    Ok(all)
-}
-
 /// Shows what is stored under names that begin with `prefix`, by name.
-fn prefixed(
+pub(super) fn prefixed(
     disk: &Disk,
     prefix: &[u8],
     mut each: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
@@ -157,82 +83,61 @@ fn prefixed(
         .try_for_each(|(name, value)| each(name, opened(value, "a catalog value")?))
 }
 
-/// See [`crate::store::Store::revisions`].
-pub(super) fn revisions(disk: &Disk) -> Result<Vec<Revision>, Error> {
-    let active: Option<u64> = find(disk, ACTIVE_KEY, "the active revision")?;
-    let all = kept(disk)?.into_iter().rev();
-    Ok(all
-        .map(|(revision, kept)| Revision {
-            revision,
-            hash: hex(&kept.hash),
-            at: kept.at,
-            author: kept.author.into(),
-            active: active == Some(revision),
-        })
-        .collect())
+fn put_durably<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> Result<(), Error> {
+    put(disk, key, value)?;
+    disk.sync().map_err(Error::Unwritable)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn remove_durably(disk: &Disk, key: &[u8]) -> Result<(), Error> {
+    disk.remove(Map::Catalog, key)
+        .and_then(|()| disk.sync())
+        .map_err(Error::Unwritable)
 }
 
-/// See [`crate::store::Store::revision_files`].
-pub(super) fn revision_files(disk: &Disk, revision: u64) -> Result<Option<RuleFiles>, Error> {
-    let what = format!("revision {revision}");
-    let key = named(REVISION, &revision.to_be_bytes());
-    let Some(kept) = find::<Kept>(disk, &key, &what)? else {
-        return Ok(None);
-    };
-    let list = kept.list.read(disk, &what)?;
-    let list: Vec<(String, Stored)> = decode(&list, || what.clone())?;
-    list.into_iter()
-        .map(|(path, stored)| Ok((path, Bytes::from(stored.read(disk, &what)?))))
-        .collect::<Result<_, _>>()
-        .map(|files| Some(RuleFiles(files)))
-}
-
-impl Stored {
-    fn of(bytes: &[u8]) -> Self {
-        Self {
-            hash: Sha256::digest(bytes).into(),
-            len: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-        }
+/// See [`crate::store::Store::pin`].
+pub(super) fn pin(disk: &Disk, pin: Option<Pin>) -> Result<(), Error> {
+    match pin {
+        Some(Pin { revision, over }) => put_durably(disk, PIN_KEY, &(revision, over)),
+        None => remove_durably(disk, PIN_KEY),
     }
+}
 
-    fn key(&self, part: usize) -> Vec<u8> {
-        let part = u32::try_from(part).unwrap_or(u32::MAX);
-        named(&self.hash, &part.to_be_bytes())
-    }
+/// See [`crate::store::Store::pinned`].
+pub(super) fn pinned(disk: &Disk) -> Result<Option<Pin>, Error> {
+    let pin = find(disk, PIN_KEY, "the pinned revision")?;
+    Ok(pin.map(|(revision, over)| Pin { revision, over }))
+}
 
-    /// Stores bytes that are not stored yet. The first part goes last: where it is, the others are.
-    fn write(disk: &Disk, bytes: &[u8]) -> Result<(), Error> {
-        let stored = Self::of(bytes);
-        if disk.find(Map::Content, &stored.key(0))?.is_some() {
-            return Ok(());
-        }
-        for (part, bytes) in bytes.chunks(PART_BYTES).enumerate().rev() {
-            let value = [&[FORMAT], bytes].concat();
-            disk.insert(Map::Content, &stored.key(part), value)
-                .map_err(Error::Unwritable)?;
-        }
+/// See [`crate::store::Store::media`].
+pub(super) fn media(disk: &Disk) -> Result<Vec<UploadedMedia>, Error> {
+    let mut all = Vec::new();
+    prefixed(disk, MEDIA, |_, value| {
+        all.push(decode(value, || "an upload".to_owned())?);
         Ok(())
-    }
+    })?;
+    Ok(all)
+}
 
-    fn read(&self, disk: &Disk, what: &str) -> Result<Vec<u8>, Error> {
-        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
-        let mut bytes = Vec::new();
-        let mut part = 0;
-        while bytes.len() < len {
-            let value = disk.find(Map::Content, &self.key(part))?;
-            let value = value.ok_or_else(|| unreadable(what, &"a file is missing"))?;
-            bytes.extend_from_slice(opened(&value, what)?);
-            part += 1;
-        }
-        if Self::of(&bytes).hash != self.hash {
-            return Err(unreadable(what, &"a file was damaged"));
-        }
-        Ok(bytes)
-    }
+/// See [`crate::store::Store::keep_media`].
+pub(super) fn keep_media(disk: &Disk, media: &UploadedMedia) -> Result<(), Error> {
+    let key = media_key(&media.account, media.kind, &media.hash);
+    put_durably(disk, &key, media)
+}
+
+/// See [`crate::store::Store::forget_media`].
+pub(super) fn forget_media(
+    disk: &Disk,
+    account: &AccountName,
+    kind: MediaKind,
+    hash: &Sha256Hash,
+) -> Result<(), Error> {
+    remove_durably(disk, &media_key(account, kind, hash))
+}
+
+/// Neither accounts nor kinds have a `/` in their names.
+fn media_key(account: &AccountName, kind: MediaKind, hash: &Sha256Hash) -> Vec<u8> {
+    let (account, kind) = (account.as_str().as_bytes(), kind.word().as_bytes());
+    [MEDIA, account, b"/", kind, b"/", hash].concat()
 }
 
 /// See [`crate::store::Store::add_token`].
@@ -241,8 +146,7 @@ pub(super) fn add_token(disk: &Disk, token: &ApiToken) -> Result<bool, Error> {
     if disk.find(Map::Catalog, &key)?.is_some() {
         return Ok(false);
     }
-    put(disk, &key, token)?;
-    disk.sync().map_err(Error::Unwritable)?;
+    put_durably(disk, &key, token)?;
     Ok(true)
 }
 
@@ -262,7 +166,6 @@ pub(super) fn revoke_token(disk: &Disk, name: &str) -> Result<bool, Error> {
     if disk.find(Map::Catalog, &key)?.is_none() {
         return Ok(false);
     }
-    disk.remove(Map::Catalog, &key).map_err(Error::Unwritable)?;
-    disk.sync().map_err(Error::Unwritable)?;
+    remove_durably(disk, &key)?;
     Ok(true)
 }

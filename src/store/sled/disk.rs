@@ -111,12 +111,21 @@ impl Disk {
             before_io,
             open: RwLock::new(None),
         };
-        let open = disk.start().map_err(|cause| match cause {
-            Cause::Full(reason) => Error::Unwritable(reason),
-            Cause::Other(reason) => Error::Unreadable(reason),
-        })?;
-        *disk.open.write() = Some(open);
+        *disk.open.write() = Some(disk.start()?);
         Ok(disk)
+    }
+
+    /// Lets go of the files while somebody else looks at their directory.
+    pub(super) fn aside(
+        &self,
+        look: impl FnOnce(&Path) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
+        let mut open = self.open.write();
+        drop(open.take());
+        self.wait_for_lock()?;
+        look(&self.dir).map_err(|error| Error::Unwritable(error.to_string().into()))?;
+        *open = Some(self.start()?);
+        Ok(())
     }
 
     fn start(&self) -> Result<Open, Cause> {
@@ -310,6 +319,15 @@ impl Cause {
     fn reason(self) -> Refused {
         match self {
             Self::Full(reason) | Self::Other(reason) => reason,
+        }
+    }
+}
+
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Full(reason) => Self::Unwritable(reason),
+            Cause::Other(reason) => Self::Unreadable(reason),
         }
     }
 }

@@ -10,9 +10,8 @@ use crate::model::{Time, TurnKey};
 use crate::store::Error;
 
 use super::disk::{Disk, Map, Refused};
+use super::format::{Format, encode, opened, opened_as, unreadable};
 
-/// The format of everything stored; the first byte of every value.
-pub(super) const FORMAT: u8 = 1;
 /// A value is closed when the next record would take it past this. Small: sled keeps whole leaves in memory.
 const VALUE_BYTES: usize = 2048;
 /// The most of one record in one value; 17 of them must stay below sled's 128 KiB (see disk).
@@ -40,13 +39,14 @@ pub(super) struct Record {
     /// The number of the conversation's record before this one; 0 for none.
     pub(super) prev: u64,
     pub(super) body: Vec<u8>,
+    pub(super) format: Format,
 }
 
 impl Record {
     /// The entry, when the record holds one.
     pub(super) fn entry(&self, number: u64) -> Result<Option<Entry>, Error> {
         match self.kind {
-            Kind::Entry => decode(&self.body, || format!("entry {number}")).map(Some),
+            Kind::Entry => self.format.entry(&self.body, number).map(Some),
             Kind::Erased | Kind::Leave => Ok(None),
         }
     }
@@ -66,6 +66,7 @@ impl Record {
             kind: Kind::Erased,
             prev: self.prev,
             body,
+            format: self.format,
         })
     }
 
@@ -87,41 +88,6 @@ pub(super) fn turn_key(change: &Change) -> Option<TurnKey> {
         Change::Late { turn, .. } => Some(*turn),
         _ => None,
     }
-}
-
-/// Bytes of a value, without its format byte.
-pub(super) fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Error> {
-    encode_into(value, Vec::new())
-}
-
-/// Appends the bytes of a value.
-pub(super) fn encode_into<T: serde::Serialize>(value: &T, to: Vec<u8>) -> Result<Vec<u8>, Error> {
-    postcard::to_extend(value, to)
-        .map_err(|error| Error::Unwritable(format!("cannot be encoded: {error}").into()))
-}
-
-/// The value of these bytes.
-pub(super) fn decode<T: serde::de::DeserializeOwned>(
-    bytes: &[u8],
-    what: impl FnOnce() -> String,
-) -> Result<T, Error> {
-    postcard::from_bytes(bytes).map_err(|error| unreadable(&what(), &error))
-}
-
-/// Takes the format byte off a value.
-pub(super) fn opened<'a>(value: &'a [u8], what: &str) -> Result<&'a [u8], Error> {
-    match value.split_first() {
-        Some((&FORMAT, rest)) => Ok(rest),
-        Some((&found, _)) if found > FORMAT => Err(Error::Newer {
-            found,
-            known: FORMAT,
-        }),
-        _ => Err(unreadable(what, &"no format")),
-    }
-}
-
-pub(super) fn unreadable(what: &str, why: &dyn std::fmt::Display) -> Error {
-    Error::Unreadable(format!("{what}: {why}").into())
 }
 
 struct Head {
@@ -181,11 +147,13 @@ pub(super) struct Chunk {
     pub(super) bytes: Vec<u8>,
     /// Where each begins.
     pub(super) starts: Vec<usize>,
+    /// The format of all of them.
+    pub(super) format: Format,
 }
 
 impl Chunk {
     /// The records of these bytes, or `None` when they are not whole records.
-    pub(super) fn parse(first: u64, bytes: Vec<u8>) -> Option<Self> {
+    pub(super) fn parse(first: u64, bytes: Vec<u8>, format: Format) -> Option<Self> {
         let mut starts = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
@@ -196,6 +164,7 @@ impl Chunk {
             first,
             bytes,
             starts,
+            format,
         })
     }
 
@@ -213,6 +182,7 @@ impl Chunk {
             kind: head.kind,
             prev: head.prev,
             body: bytes.get(HEADER..HEADER + head.len)?.to_vec(),
+            format: self.format,
         })
     }
 
@@ -242,17 +212,17 @@ impl Chunk {
     pub(super) fn write(&self, disk: &Disk) -> Result<(), Refused> {
         self.runs()
             .into_iter()
-            .try_for_each(|(first, run)| write_run(disk, first, run))
+            .try_for_each(|(first, run)| write_run(disk, first, run, self.format))
     }
 }
 
 /// The first part carries the key, so it goes last: a record is there with all its parts or not at all.
-fn write_run(disk: &Disk, first: u64, run: &[u8]) -> Result<(), Refused> {
+fn write_run(disk: &Disk, first: u64, run: &[u8], format: Format) -> Result<(), Refused> {
     let parts: Vec<&[u8]> = run.chunks(PART_BYTES).collect();
     for (part, bytes) in parts.into_iter().enumerate().rev() {
         let part = u16::try_from(part).expect("a record is shorter than 65,536 parts");
         let mut value = Vec::with_capacity(1 + bytes.len());
-        value.push(FORMAT);
+        value.push(format.byte());
         value.extend_from_slice(bytes);
         disk.insert(Map::Journal, &part_key(first, part), value)?;
     }
@@ -310,7 +280,8 @@ impl<'a> Reader<'a> {
         };
         let Some(value) = value else { return Ok(None) };
         let what = format!("journal value {first}");
-        let mut bytes = opened(&value, &what)?.to_vec();
+        let (format, bytes) = opened_as(&value, &what)?;
+        let mut bytes = bytes.to_vec();
         let mut part = 0;
         while is_short(&bytes) {
             part += 1;
@@ -318,7 +289,7 @@ impl<'a> Reader<'a> {
             let more = more.ok_or_else(|| unreadable(&what, &"a part is missing"))?;
             bytes.extend_from_slice(opened(&more, &what)?);
         }
-        let chunk = Chunk::parse(first, bytes);
+        let chunk = Chunk::parse(first, bytes, format);
         chunk.map(Some).ok_or_else(|| unreadable(&what, &"torn"))
     }
 
@@ -340,9 +311,9 @@ impl<'a> Reader<'a> {
             Some((key, _)) => number_of(&key)?,
             None => from,
         };
-        let mut pending: Option<(u64, Vec<u8>)> = None;
-        let mut show = |first, bytes| {
-            let chunk = Chunk::parse(first, bytes)
+        let mut pending: Option<(u64, Format, Vec<u8>)> = None;
+        let mut show = |(first, format, bytes)| {
+            let chunk = Chunk::parse(first, bytes, format)
                 .ok_or_else(|| unreadable(&format!("journal value {first}"), &"torn"))?;
             chunk
                 .records()
@@ -352,26 +323,22 @@ impl<'a> Reader<'a> {
         self.disk
             .scan(Map::Journal, &first.to_be_bytes(), |key, value| {
                 let number = number_of(key)?;
-                let bytes = opened(value, "a journal value")?;
+                let (format, bytes) = opened_as(value, "a journal value")?;
                 if key.len() > 8 {
                     // Parts that are not wanted were left by a write that was not finished.
-                    if let Some((_, short)) = pending
+                    if let Some((_, _, short)) = pending
                         .as_mut()
-                        .filter(|(first, short)| *first == number && is_short(short))
+                        .filter(|(first, _, short)| *first == number && is_short(short))
                     {
                         short.extend_from_slice(bytes);
                     }
                     return Ok(());
                 }
-                match pending.replace((number, bytes.to_vec())) {
-                    Some((first, bytes)) => show(first, bytes),
-                    None => Ok(()),
-                }
+                pending
+                    .replace((number, format, bytes.to_vec()))
+                    .map_or(Ok(()), &mut show)
             })?;
-        match pending {
-            Some((first, bytes)) => show(first, bytes),
-            None => Ok(()),
-        }
+        pending.map_or(Ok(()), show)
     }
 
     /// Overwrites a conversation's records, from this one back to its first; returns how many were still readable.
@@ -385,7 +352,8 @@ impl<'a> Reader<'a> {
             if record.kind == Kind::Entry {
                 let blank = record.erased(number)?;
                 let value = self.with(number, &blank)?;
-                write_run(self.disk, self.chunk.first, &value).map_err(Error::Unwritable)?;
+                write_run(self.disk, self.chunk.first, &value, self.chunk.format)
+                    .map_err(Error::Unwritable)?;
                 self.chunk.bytes = value;
                 erased += 1;
             }
@@ -487,10 +455,10 @@ mod tests {
         let good = chunk(&[5, 5]);
         for cut in [1, 11, 13, good.bytes.len() - 1] {
             assert!(
-                Chunk::parse(1, good.bytes[..cut].to_vec()).is_none(),
+                Chunk::parse(1, good.bytes[..cut].to_vec(), Format::Second).is_none(),
                 "{cut}"
             );
         }
-        assert!(Chunk::parse(1, vec![9; 40]).is_none());
+        assert!(Chunk::parse(1, vec![9; 40], Format::Second).is_none());
     }
 }

@@ -16,7 +16,7 @@ use crate::model::{Time, TurnKey};
 use crate::store::Error;
 
 use super::disk::{Disk, Map, Refused};
-use super::journal::{FORMAT, opened, unreadable};
+use super::format::{FORMAT, opened, unreadable};
 
 /// Tables, each with its lock. Many: a growing table exists twice for a moment.
 const SHARDS: usize = 1024;

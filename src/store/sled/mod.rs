@@ -10,19 +10,25 @@ mod acts;
 mod browse;
 mod catalog;
 mod disk;
+mod first_format;
+mod format;
 mod history;
 mod journal;
 mod lanes;
 mod ledger;
 mod opening;
 mod outbox;
+mod past;
+mod pruning;
 mod queue;
+mod revisions;
 mod seats;
 mod settings;
 mod shared;
 mod shelves;
 mod spill;
 mod turns;
+mod upgrade;
 mod writer;
 
 use std::fs::File;
@@ -35,14 +41,15 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use self::shared::{Shared, blocking, durable, on_disk};
+use self::shared::{Shared, blocking, durable, on_disk, written};
 use crate::model::entry::{Push, Settled};
+use crate::model::media::Sha256Hash;
 use crate::model::{
-    AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, Message, MessageId,
-    OpenId, RuleFiles, State, Time, Turn, TurnKey,
+    AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, MediaKind, Message,
+    MessageId, OpenId, RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
 };
 use crate::store::{
-    ActError, Acted, Claim, Error, Health, Page, Query, Revision, Store, Taken, Ticket,
+    ActError, Acted, Claim, Error, Health, Page, Past, Pin, Query, Revision, Store, Taken, Ticket,
 };
 
 pub use self::settings::{BeforeIo, Io, Settings};
@@ -210,19 +217,63 @@ impl Store for SledStore {
         now: Time,
     ) -> Result<u64, Error> {
         let author = author.to_owned();
-        on_disk(&self.shared, move |disk| {
-            catalog::publish(disk, &files, &author, now)
+        let published = on_disk(&self.shared, move |disk| {
+            revisions::publish(disk, &files, &author, now)
         })
-        .await
+        .await?;
+        if published.is_crowded {
+            pruning::begin(&self.shared, published.before);
+        }
+        Ok(published.revision)
     }
 
     async fn revisions(&self) -> Result<Vec<Revision>, Error> {
-        blocking(&self.shared, |shared| catalog::revisions(&shared.disk)).await
+        blocking(&self.shared, |shared| revisions::revisions(&shared.disk)).await
     }
 
     async fn revision_files(&self, revision: u64) -> Result<Option<RuleFiles>, Error> {
         blocking(&self.shared, move |shared| {
-            catalog::revision_files(&shared.disk, revision)
+            revisions::revision_files(&shared.disk, revision)
+        })
+        .await
+    }
+
+    async fn pin(&self, pin: Option<Pin>) -> Result<(), Error> {
+        on_disk(&self.shared, move |disk| catalog::pin(disk, pin)).await
+    }
+
+    async fn pinned(&self) -> Result<Option<Pin>, Error> {
+        blocking(&self.shared, |shared| catalog::pinned(&shared.disk)).await
+    }
+
+    async fn media(&self) -> Result<Vec<UploadedMedia>, Error> {
+        blocking(&self.shared, |shared| catalog::media(&shared.disk)).await
+    }
+
+    async fn keep_media(&self, media: UploadedMedia) -> Result<(), Error> {
+        on_disk(&self.shared, move |disk| catalog::keep_media(disk, &media)).await
+    }
+
+    async fn forget_media(
+        &self,
+        account: &AccountName,
+        kind: MediaKind,
+        hash: &Sha256Hash,
+    ) -> Result<(), Error> {
+        let (account, hash) = (account.clone(), *hash);
+        on_disk(&self.shared, move |disk| {
+            catalog::forget_media(disk, &account, kind, &hash)
+        })
+        .await
+    }
+
+    async fn past(&self, since: Time, after: Option<u64>, limit: usize) -> Result<Past, Error> {
+        self.shared.open()?;
+        if after.is_none() {
+            written(&self.shared).await?;
+        }
+        blocking(&self.shared, move |shared| {
+            past::past(shared, since, after, limit)
         })
         .await
     }

@@ -18,7 +18,8 @@ use crate::store::{Error, Health};
 
 use super::catalog;
 use super::disk::Disk;
-use super::journal::{Chunk, Kind, Reader, Record, decode, turn_key};
+use super::format::{Format, decode};
+use super::journal::{Chunk, Kind, Reader, Record, turn_key};
 use super::ledger::{Ledger, Pages};
 use super::queue::{Queue, Told};
 use super::seats::{Known, Seats};
@@ -27,24 +28,14 @@ use super::shared::Shared;
 use super::shelves::Shelves;
 use super::spill::Spill;
 use super::turns::append_if;
+use super::upgrade;
 use super::writer::{Wipe, Writer};
 
 /// Opens the store in this directory; the file is the directory's lock. Blocks.
 pub(super) fn open(dir: &Path, settings: &Settings, now: Time) -> Result<(Writer, File), Error> {
     let lock = lock(dir)?;
     let disk = Disk::open(&dir.join("sled"), settings.before_io.clone())?;
-    catalog::check_format(&disk)?;
-    let (mut spill, spilled) = Spill::open(
-        &dir.join("spill"),
-        settings.spill_bytes,
-        settings.before_io.clone(),
-    )?;
-    bring_back(&disk, &spilled)?;
-    if !spilled.is_empty() {
-        spill
-            .clear()
-            .map_err(|error| Error::Unwritable(error.to_string().into()))?;
-    }
+    let spill = spilled_back(dir, &disk, settings)?;
     let ledger = Ledger::new();
     let (pages, covered) = Pages::load(&disk, &ledger, settings.ledger_for, now)?;
     let mut images = HashMap::new();
@@ -83,11 +74,37 @@ pub(super) fn open(dir: &Path, settings: &Settings, now: Time) -> Result<(Writer
         ledger,
         health: Mutex::new(Health::Good),
         is_closed: AtomicBool::new(false),
+        is_pruning: AtomicBool::new(false),
     });
     let mut writer = Writer::new(shared, spill, shelves, pages, end, settings);
     writer.wipes = wipes;
     writer.head = head;
     Ok((writer, lock))
+}
+
+/// Brings the database to the newest format and what the spill file holds to the database; returns the empty file.
+fn spilled_back(dir: &Path, disk: &Disk, settings: &Settings) -> Result<Spill, Error> {
+    let format = catalog::format(disk)?;
+    if format != Format::default() {
+        upgrade::keep_copy(dir, disk)?;
+    }
+    let (mut spill, spilled) = Spill::open(
+        &dir.join("spill"),
+        settings.spill_bytes,
+        settings.before_io.clone(),
+        format,
+    )?;
+    bring_back(disk, &spilled)?;
+    if !spilled.is_empty() {
+        spill
+            .clear()
+            .map_err(|error| Error::Unwritable(error.to_string().into()))?;
+    }
+    // Only now: until here the spill file was of the older format.
+    if format != Format::default() {
+        catalog::set_format(disk)?;
+    }
+    Ok(spill)
 }
 
 fn lock(dir: &Path) -> Result<File, Error> {

@@ -14,7 +14,8 @@ use crate::model::{AccountName, Conversation, Entry, OpenId, TurnKey};
 use crate::store::{Error, Health, Lanes};
 
 use super::disk::{Disk, Refused};
-use super::journal::{Kind, Reader, Record, encode, encode_into, turn_key};
+use super::format::{encode, encode_into};
+use super::journal::{Kind, Reader, Record, turn_key};
 use super::ledger::Ledger;
 use super::queue::{Mark, Queue, Told, Undo};
 use super::seats::{Known, Live, Seat, Seats};
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     pub(super) ledger: Ledger,
     pub(super) health: Mutex<Health>,
     pub(super) is_closed: AtomicBool,
+    /// Whether revisions are being removed.
+    pub(super) is_pruning: AtomicBool,
 }
 
 impl Shared {

@@ -12,7 +12,8 @@ use crate::model::{Conversation, ConversationId};
 use crate::store::Error;
 
 use super::disk::{Disk, Map, Refused};
-use super::journal::{FORMAT, PART_BYTES, encode_into, opened, unreadable};
+use super::format::{FORMAT, Format, encode_into, opened_as, unreadable};
+use super::journal::PART_BYTES;
 use super::seats::Seat;
 
 /// Conversations on one shelf: about 2 KiB.
@@ -64,14 +65,14 @@ impl Shelves {
         mut each: impl FnMut(u32, u64, Conversation),
     ) -> Result<Self, Error> {
         let mut shelves = Self::default();
-        let mut gathered: Option<(usize, u16, Vec<u8>)> = None;
-        let mut fill = |(shelf, parts, bytes): (usize, u16, Vec<u8>)| {
+        let mut gathered: Option<(usize, u16, Written)> = None;
+        let mut fill = |(shelf, parts, written): (usize, u16, Written)| {
             shelves.grow(shelf);
             if let Some(shelf) = shelves.shelves.get_mut(shelf) {
                 shelf.parts = parts;
             }
             let mut rows = rows_of(shelf);
-            for (last, conversation) in read_shelf(&bytes)? {
+            for (last, conversation) in written.read()? {
                 let row = rows
                     .next()
                     .ok_or_else(|| unreadable("a shelf", &"too full"))?;
@@ -82,17 +83,19 @@ impl Shelves {
         };
         disk.scan(Map::Shelves, &[], |key, value| {
             let (shelf, part) = read_key(key)?;
-            let bytes = opened(value, "a shelf")?;
             match gathered.as_mut().filter(|(same, ..)| *same == shelf) {
                 Some((_, parts, whole)) if part == *parts => {
                     *parts += 1;
-                    whole.extend_from_slice(bytes);
-                    Ok(())
+                    whole.add(value)
                 }
                 Some(_) => Err(unreadable("a shelf", &"a part is missing")),
-                None => gathered
-                    .replace((shelf, 1, bytes.to_vec()))
-                    .map_or(Ok(()), &mut fill),
+                None => {
+                    let mut whole = Written::default();
+                    whole.add(value)?;
+                    gathered
+                        .replace((shelf, 1, whole))
+                        .map_or(Ok(()), &mut fill)
+                }
             }
         })?;
         gathered.map_or(Ok(()), fill)?;
@@ -240,13 +243,13 @@ impl Shelves {
                 .retain(|(_, conversation)| conversation.id != id);
         }
         let shelf = shelf_of(row);
-        let mut bytes = Vec::new();
+        let mut written = Written::default();
         for part in 0..self.shelves.get(shelf).map_or(0, |shelf| shelf.parts) {
             if let Some(value) = disk.find(Map::Shelves, &key(shelf, part))? {
-                bytes.extend_from_slice(opened(&value, "a shelf")?);
+                written.add(&value)?;
             }
         }
-        let mut others = read_shelf(&bytes)?;
+        let mut others = written.read()?;
         others.retain(|(_, conversation)| conversation.id != id);
         let others = others
             .iter()
@@ -287,15 +290,33 @@ impl Shelves {
     }
 }
 
-fn read_shelf(mut bytes: &[u8]) -> Result<Vec<(u64, Conversation)>, Error> {
-    let mut conversations = Vec::new();
-    while !bytes.is_empty() {
-        let (conversation, rest) =
-            postcard::take_from_bytes(bytes).map_err(|error| unreadable("a shelf", &error))?;
-        conversations.push(conversation);
-        bytes = rest;
+/// A shelf as it is stored: all parts are of one format, being written together.
+#[derive(Default)]
+struct Written {
+    format: Format,
+    bytes: Vec<u8>,
+}
+
+impl Written {
+    /// Adds the next part.
+    fn add(&mut self, value: &[u8]) -> Result<(), Error> {
+        let (format, bytes) = opened_as(value, "a shelf")?;
+        self.format = format;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
     }
-    Ok(conversations)
+
+    fn read(&self) -> Result<Vec<(u64, Conversation)>, Error> {
+        let mut conversations = Vec::new();
+        let mut bytes = self.bytes.as_slice();
+        while !bytes.is_empty() {
+            let read = self.format.conversation(bytes);
+            let (conversation, rest) = read.map_err(|error| unreadable("a shelf", &error))?;
+            conversations.push(conversation);
+            bytes = rest;
+        }
+        Ok(conversations)
+    }
 }
 
 fn key(shelf: usize, part: u16) -> Vec<u8> {

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::store::Error;
 
 use super::disk::Refused;
+use super::format::Format;
 use super::journal::Chunk;
 use super::settings::{BeforeIo, Io};
 
@@ -31,11 +32,12 @@ pub(super) struct Spill {
 }
 
 impl Spill {
-    /// Opens or makes the file and reads what it holds.
+    /// Opens or makes the file and reads what it holds, which is in the format that the store was left in.
     pub(super) fn open(
         path: &Path,
         size: u64,
         before_io: Option<BeforeIo>,
+        format: Format,
     ) -> Result<(Self, Vec<Chunk>), Error> {
         let opened = || -> io::Result<_> {
             let mut file = OpenOptions::new()
@@ -60,7 +62,7 @@ impl Spill {
             .map_err(|error| Error::Unwritable(format!("the spill file: {error}").into()))?;
         let mut chunks = Vec::new();
         let mut rest = bytes.as_slice();
-        while let Some((chunk, more)) = read_record(rest) {
+        while let Some((chunk, more)) = read_record(rest, format) {
             chunks.push(chunk);
             rest = more;
         }
@@ -125,7 +127,11 @@ fn scan(file: &mut File, bytes: &mut Vec<u8>) -> io::Result<usize> {
         let len = u64::from(u32::from_le_bytes([a, b, c, d]));
         bytes.extend_from_slice(&header);
         (&*file).take(len).read_to_end(bytes)?;
-        if bytes.get(at..).and_then(read_record).is_none() {
+        let read = bytes.get(at..);
+        if read
+            .and_then(|read| read_record(read, Format::default()))
+            .is_none()
+        {
             bytes.truncate(at);
             return Ok(at);
         }
@@ -145,7 +151,7 @@ fn record(chunk: &Chunk) -> Option<Vec<u8>> {
     Some([&len.to_le_bytes()[..], &checksum(&rest), &rest].concat())
 }
 
-fn read_record(bytes: &[u8]) -> Option<(Chunk, &[u8])> {
+fn read_record(bytes: &[u8], format: Format) -> Option<(Chunk, &[u8])> {
     let (len, rest) = bytes.split_first_chunk()?;
     let (sum, rest) = rest.split_first_chunk()?;
     let len = usize::try_from(u32::from_le_bytes(*len)).ok()?;
@@ -154,7 +160,7 @@ fn read_record(bytes: &[u8]) -> Option<(Chunk, &[u8])> {
         return None;
     }
     let (first, records) = rest.split_first_chunk()?;
-    let chunk = Chunk::parse(u64::from_le_bytes(*first), records.to_vec())?;
+    let chunk = Chunk::parse(u64::from_le_bytes(*first), records.to_vec(), format)?;
     Some((chunk, more))
 }
 
@@ -166,11 +172,11 @@ mod tests {
     fn chunk(first: u64, len: usize) -> Chunk {
         let mut bytes = Vec::new();
         write_record(&mut bytes, Kind::Entry, 0, &vec![7; len]).unwrap();
-        Chunk::parse(first, bytes).unwrap()
+        Chunk::parse(first, bytes, Format::Second).unwrap()
     }
 
     fn reopened(path: &Path) -> Vec<u64> {
-        let (_, chunks) = Spill::open(path, 4096, None).unwrap();
+        let (_, chunks) = Spill::open(path, 4096, None, Format::Second).unwrap();
         chunks.iter().map(|chunk| chunk.first).collect()
     }
 
@@ -178,7 +184,7 @@ mod tests {
     fn records_come_back_until_they_are_cleared_and_a_torn_one_ends_the_list() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spill");
-        let (mut spill, chunks) = Spill::open(&path, 4096, None).unwrap();
+        let (mut spill, chunks) = Spill::open(&path, 4096, None, Format::Second).unwrap();
         assert!(chunks.is_empty());
         for n in 1..=3 {
             spill.append(&chunk(n, 100)).unwrap();
@@ -190,7 +196,7 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(reopened(&path), [1, 2]);
 
-        let (mut spill, _) = Spill::open(&path, 4096, None).unwrap();
+        let (mut spill, _) = Spill::open(&path, 4096, None, Format::Second).unwrap();
         spill.append(&chunk(9, 10)).unwrap();
         assert_eq!(reopened(&path), [1, 2, 9]);
         spill.clear().unwrap();
@@ -206,7 +212,7 @@ mod tests {
     fn a_full_file_refuses_and_keeps_what_it_has() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spill");
-        let (mut spill, _) = Spill::open(&path, 4096, None).unwrap();
+        let (mut spill, _) = Spill::open(&path, 4096, None, Format::Second).unwrap();
         spill.append(&chunk(1, 3000)).unwrap();
         assert_eq!(
             &*spill.append(&chunk(2, 3000)).unwrap_err(),

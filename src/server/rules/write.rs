@@ -1,0 +1,268 @@
+//! Writes rule files so that each is the old or the new one at every moment, also over a crash.
+//! Owns: which paths may be written, temporary names, fsync. Uses: std. Never: decides what is written.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::model::FileChanges;
+
+/// What a file is called while it is being written: hidden, so that nobody reads it.
+const UNFINISHED: &str = ".wxreply-new";
+/// The longest name of a file, in bytes; with what is added above it stays below what file systems take.
+const NAME_LENGTH: usize = 200;
+
+/// Changes that are on disk under temporary names. Dropping them takes them away again.
+pub(super) struct Staged {
+    steps: Vec<Step>,
+}
+
+struct Step {
+    temporary: PathBuf,
+    target: PathBuf,
+    is_removal: bool,
+}
+
+/// Whether people may write this path: `NAME.toml`, or `tables/NAME.csv`.
+pub(super) fn is_writable_path(path: &str) -> bool {
+    let (name, ending) = match path.strip_prefix("tables/") {
+        Some(name) => (name, ".csv"),
+        None => (path, ".toml"),
+    };
+    let is_plain = |c: char| !c.is_control() && !matches!(c, '/' | '\\');
+    name.strip_suffix(ending)
+        .is_some_and(|stem| !stem.is_empty())
+        && !name.starts_with('.')
+        && name.len() <= NAME_LENGTH
+        && name.chars().all(is_plain)
+}
+
+/// Writes all changes under temporary names and makes them durable: after this the disk has room for them, and the
+/// directory takes them. Nothing that counts has changed yet.
+///
+/// # Errors
+/// When a file cannot be written; nothing is left behind then.
+pub(super) fn stage(root: &Path, changes: &FileChanges) -> io::Result<Staged> {
+    let mut staged = Staged { steps: Vec::new() };
+    for (path, bytes) in changes {
+        let target = target(root, path, bytes.is_none())?;
+        let temporary = temporary(&target)?;
+        clear(&temporary)?;
+        staged.steps.push(Step {
+            temporary: temporary.clone(),
+            target: target.clone(),
+            is_removal: bytes.is_none(),
+        });
+        // For a removal, too: only so it is known beforehand that the directory can be changed.
+        fill(&temporary, &target, bytes.as_ref().unwrap_or(&Bytes::new()))?;
+    }
+    Ok(staged)
+}
+
+impl Staged {
+    /// Puts every file in its place, one after another, each as a whole.
+    ///
+    /// # Errors
+    /// When the file system refuses in the middle; the files before that are changed then.
+    pub(super) fn commit(mut self) -> io::Result<()> {
+        let mut directories = BTreeSet::new();
+        for step in &self.steps {
+            if step.is_removal {
+                fs::remove_file(&step.target)?;
+            } else {
+                fs::rename(&step.temporary, &step.target)?;
+            }
+            directories.extend(step.target.parent().map(Path::to_path_buf));
+        }
+        self.steps.retain(|step| step.is_removal);
+        drop(self);
+        for directory in directories {
+            File::open(directory)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        for step in &self.steps {
+            // What stays is hidden and goes with the next start.
+            let _ = fs::remove_file(&step.temporary);
+        }
+    }
+}
+
+/// Removes what a crash left unfinished.
+pub(super) fn sweep(root: &Path) {
+    for directory in [root.to_path_buf(), root.join("tables")] {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with('.') && name.ends_with(UNFINISHED) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// The file behind a path: where links inside the directory lead to, never outside. What is removed is the link itself.
+fn target(root: &Path, path: &str, is_removal: bool) -> io::Result<PathBuf> {
+    let refuse = |kind, why: &str| Err(io::Error::new(kind, format!("{path} {why}")));
+    let root = root.canonicalize()?;
+    let plain = root.join(path);
+    let (Some(parent), Some(name)) = (plain.parent(), plain.file_name()) else {
+        return refuse(io::ErrorKind::InvalidInput, "is no file");
+    };
+    if !is_removal && !parent.exists() {
+        fs::create_dir_all(parent)?;
+    }
+    let beside = parent.canonicalize()?.join(name);
+    let found = if !is_removal && beside.is_symlink() {
+        beside.canonicalize()?
+    } else {
+        beside
+    };
+    if !found.starts_with(&root) {
+        return refuse(
+            io::ErrorKind::InvalidInput,
+            "leads out of the rules directory",
+        );
+    }
+    if found.is_dir() && !found.is_symlink() {
+        return refuse(io::ErrorKind::IsADirectory, "is a directory");
+    }
+    Ok(found)
+}
+
+fn temporary(target: &Path) -> io::Result<PathBuf> {
+    let name = target.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(target.with_file_name(format!(".{name}{UNFINISHED}")))
+}
+
+fn clear(temporary: &Path) -> io::Result<()> {
+    match fs::remove_file(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn fill(temporary: &Path, target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(temporary)?;
+    file.write_all(bytes)?;
+    if let Ok(meta) = fs::metadata(target) {
+        file.set_permissions(meta.permissions())?;
+    }
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn text(text: &str) -> Option<Bytes> {
+        Some(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn only_rule_files_and_tables_may_be_written() {
+        for good in [
+            "10-basics.toml",
+            "_desk.toml",
+            "常见 问题.toml",
+            "tables/cities.csv",
+        ] {
+            assert!(is_writable_path(good), "{good}");
+        }
+        for bad in [
+            "",
+            ".toml",
+            ".hidden.toml",
+            "a.txt",
+            "a.toml.bak",
+            "../a.toml",
+            "/etc/a.toml",
+            "sub/a.toml",
+            "tables/../a.csv",
+            "tables/a.toml",
+            "tables/.a.csv",
+            "a.csv",
+            "media/map.png",
+            "a\\b.toml",
+            "a\n.toml",
+            &format!("{}.toml", "x".repeat(200)),
+        ] {
+            assert!(!is_writable_path(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_changes_until_the_commit_and_nothing_is_left_behind() {
+        let directory = TempDir::new().unwrap();
+        let root = directory.path();
+        fs::write(root.join("a.toml"), "old").unwrap();
+        fs::write(root.join("b.toml"), "old").unwrap();
+        let changes = FileChanges::from([
+            ("a.toml".to_owned(), text("new")),
+            ("b.toml".to_owned(), None),
+            ("tables/c.csv".to_owned(), text("x,y")),
+        ]);
+        drop(stage(root, &changes).unwrap());
+        assert_eq!(fs::read_to_string(root.join("a.toml")).unwrap(), "old");
+        assert_eq!(names(root), ["a.toml", "b.toml", "tables"]);
+        stage(root, &changes).unwrap().commit().unwrap();
+        assert_eq!(fs::read_to_string(root.join("a.toml")).unwrap(), "new");
+        assert_eq!(names(root), ["a.toml", "tables"]);
+        assert_eq!(names(&root.join("tables")), ["c.csv"]);
+    }
+
+    #[test]
+    fn links_are_followed_inside_and_refused_outside() {
+        let (directory, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let root = directory.path();
+        fs::write(root.join("real.toml"), "old").unwrap();
+        fs::write(elsewhere.path().join("theirs.toml"), "old").unwrap();
+        std::os::unix::fs::symlink(root.join("real.toml"), root.join("link.toml")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("theirs.toml"), root.join("out.toml"))
+            .unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), root.join("tables")).unwrap();
+        let change = |path: &str| FileChanges::from([(path.to_owned(), text("new"))]);
+        stage(root, &change("link.toml")).unwrap().commit().unwrap();
+        assert!(root.join("link.toml").is_symlink());
+        assert_eq!(fs::read_to_string(root.join("real.toml")).unwrap(), "new");
+        for path in ["out.toml", "tables/new.csv"] {
+            assert!(stage(root, &change(path)).is_err(), "{path}");
+        }
+        assert_eq!(names(elsewhere.path()), ["theirs.toml"]);
+        assert_eq!(
+            fs::read_to_string(elsewhere.path().join("theirs.toml")).unwrap(),
+            "old"
+        );
+    }
+
+    #[test]
+    fn what_a_crash_left_is_swept_away() {
+        let directory = TempDir::new().unwrap();
+        let root = directory.path();
+        fs::write(root.join(".a.toml.wxreply-new"), "half").unwrap();
+        fs::write(root.join(".gitignore"), "").unwrap();
+        sweep(root);
+        assert_eq!(names(root), [".gitignore"]);
+    }
+}
