@@ -11,12 +11,15 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::cli::{check, print};
-use crate::model::{MediaKind, RuleFiles};
+use crate::model::media::hex;
+use crate::model::{MediaFormat, MediaKind, RuleFiles};
 use crate::rules::export;
 use crate::rules::import::Names;
 
 /// Where media go, under the rules directory.
 const MEDIA: &str = "media";
+/// So much of a file's hash stands in its name.
+const HASH_DIGITS: usize = 12;
 
 /// The place where a rule file is to be. Media that were saved go away with it, unless the file is written.
 pub(super) struct Landing {
@@ -108,15 +111,13 @@ impl Landing {
     /// Saves a picture or voice message. Gives its path under the directory; `None` when there is no directory, or the
     /// bytes are no format that WeChat takes.
     pub(super) fn save(&mut self, kind: MediaKind, bytes: &[u8]) -> anyhow::Result<Option<String>> {
-        let (Some(place), Some(extension)) = (&self.place, extension(kind, bytes)) else {
+        let format = MediaFormat::of(bytes).filter(|format| kind.takes(*format));
+        let (Some(place), Some(format)) = (&self.place, format) else {
             return Ok(None);
         };
-        let hash: String = Sha256::digest(bytes)
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let path = format!("{MEDIA}/native-{hash}.{extension}");
+        let hash = hex(&Sha256::digest(bytes).into());
+        let hash = hash.get(..HASH_DIGITS).unwrap_or(&hash);
+        let path = format!("{MEDIA}/native-{hash}.{}", format.extension());
         let target = place.directory.join(&path);
         if !target.exists() {
             put(&target, bytes, false)?;
@@ -214,57 +215,23 @@ fn new_file(directory: &Path) -> std::io::Result<NamedTempFile> {
     builder.tempfile_in(directory)
 }
 
-/// The ending of a file's name by its first bytes, where WeChat takes such files.
-fn extension(kind: MediaKind, bytes: &[u8]) -> Option<&'static str> {
-    let starts = |magic: &[u8]| bytes.starts_with(magic);
-    match kind {
-        MediaKind::Image if starts(b"\xff\xd8\xff") => Some("jpg"),
-        MediaKind::Image if starts(b"\x89PNG\r\n\x1a\n") => Some("png"),
-        MediaKind::Image if starts(b"GIF87a") || starts(b"GIF89a") => Some("gif"),
-        MediaKind::Voice if starts(b"#!AMR") => Some("amr"),
-        // An ID3 tag, or the sync bits of an MPEG audio frame of layer III.
-        MediaKind::Voice
-            if starts(b"ID3") || matches!(bytes, [0xff, second, ..] if second & 0xe6 == 0xe2) =>
-        {
-            Some("mp3")
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn formats_are_told_by_their_first_bytes() {
-        for (kind, bytes, expected) in [
-            (MediaKind::Image, &b"\xff\xd8\xff\xe0"[..], Some("jpg")),
-            (MediaKind::Image, b"\x89PNG\r\n\x1a\n0", Some("png")),
-            (MediaKind::Image, b"GIF89a", Some("gif")),
-            (MediaKind::Image, b"BM", None),
-            (MediaKind::Image, b"", None),
-            (MediaKind::Voice, b"#!AMR\n", Some("amr")),
-            (MediaKind::Voice, b"ID3\x04", Some("mp3")),
-            (MediaKind::Voice, b"\xff\xfb\x90", Some("mp3")),
-            (MediaKind::Voice, b"\xff\xd8\xff", None),
-        ] {
-            assert_eq!(extension(kind, bytes), expected, "{bytes:?}");
-        }
-    }
 
     #[test]
     fn saved_media_go_away_when_no_rule_file_is_written() {
         let home = tempfile::tempdir().unwrap();
         let out = home.path().join("rules/90-native.toml");
         let mut landing = Landing::find(&out, false).unwrap();
-        let path = landing.save(MediaKind::Image, b"GIF89a").unwrap().unwrap();
+        let path = landing.save(MediaKind::Image, b"\xff\xd8\xff").unwrap().unwrap();
         let saved = home.path().join("rules").join(&path);
         assert!(saved.exists(), "{path}");
+        assert_eq!(landing.save(MediaKind::Voice, b"GIF89a").unwrap(), None);
         drop(landing);
         assert!(!saved.exists());
         let mut landing = Landing::find(&out, false).unwrap();
-        landing.save(MediaKind::Image, b"GIF89a").unwrap();
+        landing.save(MediaKind::Image, b"\xff\xd8\xff").unwrap();
         assert_eq!(landing.write("").unwrap().media, [path]);
         assert!(saved.exists() && out.exists());
         assert!(Landing::find(&out, false).is_err());

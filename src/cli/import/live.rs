@@ -85,9 +85,10 @@ impl Account {
             }
         };
         Ok(landing.save(wanted.kind, &bytes)?.ok_or_else(|| {
+            let formats = wanted.kind.formats();
             Words::new(
-                "下载下来的不是微信能用的格式",
-                "what came is no format that WeChat takes",
+                format!("下载下来的不是 {formats},微信不收"),
+                format!("what came is not {formats}, which WeChat takes"),
             )
         }))
     }

@@ -44,20 +44,13 @@ impl Client {
 }
 
 impl Calls {
-    /// Gets something; with a token that WeChat no longer takes once more.
-    fn read(&self, path: &str, media_id: Option<&str>, limit: u64) -> Result<Vec<u8>, SendError> {
-        let token = self.token()?;
-        let read = self.read_with(&token, path, media_id, limit);
-        match read {
-            Err(SendError::Refused {
-                code: 40001 | 40014 | 42001,
-                ..
-            }) => {
-                self.tokens.forget(&token);
-                self.read_with(&self.token()?, path, media_id, limit)
-            }
-            read => read,
-        }
+    fn read(
+        &self,
+        path: &str,
+        media_id: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<u8>, SendError> {
+        self.as_account(|token| self.read_with(token, path, media_id, limit))
     }
 
     fn read_with(
