@@ -12,6 +12,7 @@ mod api;
 mod architecture;
 mod config;
 mod crowd;
+mod import;
 mod operation;
 mod rules;
 mod rules_life;

@@ -144,7 +144,12 @@ impl Uploader {
     /// Works until told to stop; an upload under way is finished.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         self.sweep();
-        join_all(self.docks.iter().map(|(name, dock)| self.work(name, dock, &stop))).await;
+        join_all(
+            self.docks
+                .iter()
+                .map(|(name, dock)| self.work(name, dock, &stop)),
+        )
+        .await;
     }
 
     async fn work(&self, account: &AccountName, dock: &Dock, stop: &CancellationToken) {

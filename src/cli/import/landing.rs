@@ -224,7 +224,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let out = home.path().join("rules/90-native.toml");
         let mut landing = Landing::find(&out, false).unwrap();
-        let path = landing.save(MediaKind::Image, b"\xff\xd8\xff").unwrap().unwrap();
+        let path = landing
+            .save(MediaKind::Image, b"\xff\xd8\xff")
+            .unwrap()
+            .unwrap();
         let saved = home.path().join("rules").join(&path);
         assert!(saved.exists(), "{path}");
         assert_eq!(landing.save(MediaKind::Voice, b"GIF89a").unwrap(), None);

@@ -8,6 +8,9 @@ use crate::rules::normalize::normalize;
 /// As much of a word or text as a remark shows, in characters.
 const SHOWN: usize = 24;
 
+/// As many keywords one rule takes: fifty times as many as WeChat's own editor.
+pub(super) const MOST_WORDS: usize = 500;
+
 /// A keyword without space around it.
 ///
 /// # Errors

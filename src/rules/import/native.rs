@@ -206,6 +206,14 @@ fn keyword_rule(source: &Value, hosted: &Hosted, names: &mut Names) -> DraftRule
     let name = text(source, "rule_name").trim();
     let mut rule = DraftRule::new(names.give(name, "native"), name);
     for keyword in list(source, "keyword_list_info") {
+        if rule.questions().count() >= cells::MOST_WORDS {
+            let most = cells::MOST_WORDS;
+            rule.losses.push(Words::new(
+                format!("一条规则最多 {most} 个关键词,多的没有写进去"),
+                format!("a rule takes at most {most} keywords; the others are left out"),
+            ));
+            break;
+        }
         let word = match cells::keyword(text(keyword, "content")) {
             Ok(word) => word,
             Err(why) => {

@@ -259,8 +259,11 @@ impl<'n> Table<'n> {
             self.last = None;
             return;
         };
+        let room = self.draft.rules.last().map_or(0, |rule| {
+            cells::MOST_WORDS.saturating_sub(rule.questions().count())
+        });
         let joins = self.last.as_ref().is_some_and(|(last, last_way)| {
-            *last == meaning && way != Way::All && *last_way != Way::All
+            *last == meaning && way != Way::All && *last_way != Way::All && words.len() <= room
         });
         if !joins {
             let rule = self.begin(&meaning, words.first(), row);
@@ -372,7 +375,19 @@ impl<'n> Table<'n> {
 
     fn words(&mut self, row: &Row<'_>, column: Column) -> Vec<String> {
         let mut words: Vec<String> = Vec::new();
-        for word in split(row.cell(column)) {
+        let cell = split(row.cell(column));
+        if cell.len() > cells::MOST_WORDS {
+            let most = cells::MOST_WORDS;
+            self.fault(
+                row.spot(column),
+                Words::new(
+                    format!("一格最多 {most} 个词"),
+                    format!("a cell has at most {most} words"),
+                ),
+            );
+            return words;
+        }
+        for word in cell {
             match cells::keyword(&word) {
                 Ok(word) => words.push(word),
                 Err(why) => self.fault(row.spot(column), why),

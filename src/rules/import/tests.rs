@@ -23,8 +23,12 @@ fn keywords(rules: &[Value]) -> Value {
 }
 
 fn text_rule(name: &str, mode: &str, words: &[(&str, &str)], replies: &[&str]) -> Value {
-    let words = words.iter().map(|(mode, word)| json!({"type": "text", "match_mode": mode, "content": word}));
-    let replies = replies.iter().map(|text| json!({"type": "text", "content": text}));
+    let words = words
+        .iter()
+        .map(|(mode, word)| json!({"type": "text", "match_mode": mode, "content": word}));
+    let replies = replies
+        .iter()
+        .map(|text| json!({"type": "text", "content": text}));
     json!({
         "rule_name": name, "create_time": 1_423_028_166, "reply_mode": mode,
         "keyword_list_info": words.collect::<Vec<_>>(), "reply_list_info": replies.collect::<Vec<_>>(),
@@ -39,13 +43,19 @@ fn table(text: &str) -> Read {
 fn errors(draft: &Draft) -> Vec<Diagnostic> {
     let files = RuleFiles(vec![("a.toml".to_owned(), Bytes::from(draft.to_toml()))]);
     let Compiled { diagnostics, .. } = compile(&files, &Options::default());
-    let is_error = |one: &Diagnostic| one.severity() == Severity::Error && one.code != Code::NoRules;
+    let is_error =
+        |one: &Diagnostic| one.severity() == Severity::Error && one.code != Code::NoRules;
     diagnostics.into_iter().filter(is_error).collect()
 }
 
 /// Why the rules are not what they were, in Chinese.
 fn whys(report: &Report) -> Vec<&str> {
-    report.rules.iter().flat_map(|rule| &rule.why).map(|why| why.zh.as_str()).collect()
+    report
+        .rules
+        .iter()
+        .flat_map(|rule| &rule.why)
+        .map(|why| why.zh.as_str())
+        .collect()
 }
 
 #[test]
@@ -53,7 +63,12 @@ fn replies_are_one_by_chance_or_all_in_order() {
     let draft = native(
         &keywords(&[
             text_rule("随机", "random_one", &[("contain", "天气")], &["晴", "雨"]),
-            text_rule("全部", "reply_all", &[("equal", "套餐"), ("contain", "双人餐")], &["一", "二"]),
+            text_rule(
+                "全部",
+                "reply_all",
+                &[("equal", "套餐"), ("contain", "双人餐")],
+                &["一", "二"],
+            ),
         ]),
         &Hosted::new(),
     );
@@ -86,12 +101,18 @@ fn switches_of_the_console_switch_rules() {
 #[test]
 fn the_default_reply_becomes_a_suggestion_and_no_rule() {
     let mut answer = keywords(&[]);
-    answer["message_default_autoreply_info"] = json!({"type": "text", "content": "稍等\n\"马上\"{来}"});
+    answer["message_default_autoreply_info"] =
+        json!({"type": "text", "content": "稍等\n\"马上\"{来}"});
     let draft = native(&answer, &Hosted::new());
     assert!(draft.rules.is_empty());
     let suggested: toml::Table = draft.asides[0].suggestion.parse().unwrap();
     assert_eq!(suggested["ack"].as_str(), Some("稍等\n\"马上\"{{来}"));
-    assert!(draft.to_toml().lines().all(|line| line.is_empty() || line.starts_with('#')));
+    assert!(
+        draft
+            .to_toml()
+            .lines()
+            .all(|line| line.is_empty() || line.starts_with('#'))
+    );
     answer["message_default_autoreply_info"] = json!({"type": "img", "content": "x"});
     assert_eq!(native(&answer, &Hosted::new()).asides[0].suggestion, "");
 }
@@ -116,7 +137,12 @@ fn what_cannot_carry_over_is_said() {
     let draft = native(
         &keywords(&[
             text_rule("长", "reply_all", &[("contain", "长")], &[&long, "短"]),
-            text_rule("标点", "reply_all", &[("equal", "?!"), ("regex", "x")], &["b"]),
+            text_rule(
+                "标点",
+                "reply_all",
+                &[("equal", "?!"), ("regex", "x")],
+                &["b"],
+            ),
             text_rule("空", "reply_all", &[], &["b"]),
             news,
             media,
@@ -125,7 +151,16 @@ fn what_cannot_carry_over_is_said() {
     );
     let report = draft.report();
     let fates: Vec<Fate> = report.rules.iter().map(|rule| rule.fate).collect();
-    assert_eq!(fates, [Fate::Changed, Fate::NotCarried, Fate::NotCarried, Fate::Changed, Fate::Changed]);
+    assert_eq!(
+        fates,
+        [
+            Fate::Changed,
+            Fate::NotCarried,
+            Fate::NotCarried,
+            Fate::Changed,
+            Fate::Changed
+        ]
+    );
     let expected = [
         "回复太长:2049 字节",
         "关键词「?!」",
@@ -143,9 +178,15 @@ fn what_cannot_carry_over_is_said() {
         assert!(why.contains(part), "{why}");
     }
     let shown = report.in_words(Lang::En);
-    assert!(shown.starts_with("0 carried over, 3 changed, 2 not carried over\n"), "{shown}");
+    assert!(
+        shown.starts_with("0 carried over, 3 changed, 2 not carried over\n"),
+        "{shown}"
+    );
     let written = draft.to_toml();
-    assert!(written.contains("image = \"media/native-1.jpg\""), "{written}");
+    assert!(
+        written.contains("image = \"media/native-1.jpg\""),
+        "{written}"
+    );
     assert!(written.contains("# 没带过来:标点\n"), "{written}");
     assert!(!written.contains("no address"), "{written}");
 }
@@ -155,30 +196,51 @@ fn answers_of_another_kind_are_refused() {
     let refusal = Console::read(br#"{"errcode":48001,"errmsg":"api unauthorized"}"#).unwrap_err();
     assert!(matches!(refusal, Unusable::Refusal { code: 48001, .. }));
     assert_eq!(Console::read(b"[]").unwrap_err(), Unusable::Other);
-    assert!(matches!(Console::read(b"\xef\xbb\xbf{").unwrap_err(), Unusable::NotJson(_)));
+    assert!(matches!(
+        Console::read(b"\xef\xbb\xbf{").unwrap_err(),
+        Unusable::NotJson(_)
+    ));
     let many = vec![json!({}); 10_001];
     let many = Console::read(keywords(&many).to_string().as_bytes());
     assert_eq!(many.unwrap_err(), Unusable::TooMany);
     let deep = "[".repeat(100_000);
-    assert!(matches!(Console::read(deep.as_bytes()).unwrap_err(), Unusable::NotJson(_)));
+    assert!(matches!(
+        Console::read(deep.as_bytes()).unwrap_err(),
+        Unusable::NotJson(_)
+    ));
 }
 
 #[test]
 fn rows_with_the_same_reply_are_one_rule() {
-    let Read { draft, faults } = table("关键词,匹配,回复\n几点开门,等于,十点\n营业时间、几点关门,,十点\n,,\n停车,包含,楼下\n包间,全包含,有\n大,全包含,有\n");
+    let Read { draft, faults } = table(
+        "关键词,匹配,回复\n几点开门,等于,十点\n营业时间、几点关门,,十点\n,,\n停车,包含,楼下\n包间,全包含,有\n大,全包含,有\n",
+    );
     assert_eq!(faults, []);
     let rules = &draft.rules;
     assert_eq!(rules.len(), 4);
     assert_eq!(rules[0].exact, ["几点开门"]);
     assert_eq!(rules[0].any, ["营业时间", "几点关门"]);
-    assert_eq!((&rules[2].all[..], &rules[3].all[..]), (&["包间".to_owned()][..], &["大".to_owned()][..]));
+    assert_eq!(
+        (&rules[2].all[..], &rules[3].all[..]),
+        (&["包间".to_owned()][..], &["大".to_owned()][..])
+    );
     assert_eq!(rules[1].id, "停车");
 }
 
 #[test]
 fn tables_come_in_many_dresses() {
-    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain("关键词\t回复\r\n你好\t您好\r\n".encode_utf16().flat_map(u16::to_le_bytes)).collect();
-    let gbk = encoding_rs::GBK.encode("关键词;回复\r\n你好;您好\r\n").0.into_owned();
+    let utf16: Vec<u8> = [0xff, 0xfe]
+        .into_iter()
+        .chain(
+            "关键词\t回复\r\n你好\t您好\r\n"
+                .encode_utf16()
+                .flat_map(u16::to_le_bytes),
+        )
+        .collect();
+    let gbk = encoding_rs::GBK
+        .encode("关键词;回复\r\n你好;您好\r\n")
+        .0
+        .into_owned();
     for (dress, bytes) in [
         ("bare", "你好,您好".into()),
         ("semicolons", "keyword;reply\n你好;您好\n".into()),
@@ -195,7 +257,11 @@ fn tables_come_in_many_dresses() {
         let [rule] = &draft.rules[..] else {
             panic!("{dress}: {:?}", draft.rules);
         };
-        assert_eq!((&rule.any[..], rule.says.len()), (&["你好".to_owned()][..], 1), "{dress}");
+        assert_eq!(
+            (&rule.any[..], rule.says.len()),
+            (&["你好".to_owned()][..], 1),
+            "{dress}"
+        );
     }
 }
 
@@ -204,7 +270,15 @@ fn wrong_cells_are_named_by_line_and_column() {
     let Read { draft, faults } = table(
         "关键词,回复,匹配,优先级,账号,启用\n\n好,\"两\n行\",等与,x,Shop,也许\n?,\n, 回复,,,,\n你好,您好,,,,,多\n再见,再会,,-3,\"shop,cafe\",否\n",
     );
-    let shown: Vec<String> = faults.iter().map(|fault| format!("{}:{} {}", fault.spot.line, fault.spot.column, fault.words.zh)).collect();
+    let shown: Vec<String> = faults
+        .iter()
+        .map(|fault| {
+            format!(
+                "{}:{} {}",
+                fault.spot.line, fault.spot.column, fault.words.zh
+            )
+        })
+        .collect();
     let expected = [
         "3:3 不认识的匹配方式「等与」,是不是「等于」?",
         "3:6 启用",
@@ -233,13 +307,22 @@ fn what_is_no_table_of_rules_is_refused() {
     assert_eq!(refused(b"a,b\n\x81\xff"), Unreadable::Encoding);
     assert_eq!(refused(b"\n\n"), Unreadable::Empty);
     assert_eq!(refused("关键词,回复\n".as_bytes()), Unreadable::Empty);
-    assert_eq!(refused("关键词,备注\na,b\n".as_bytes()), Unreadable::NoColumn("回复", "reply"));
-    assert!(matches!(refused("关键词,回复,keyword\n".as_bytes()), Unreadable::Twice(_)));
+    assert_eq!(
+        refused("关键词,备注\na,b\n".as_bytes()),
+        Unreadable::NoColumn("回复", "reply")
+    );
+    assert!(matches!(
+        refused("关键词,回复,keyword\n".as_bytes()),
+        Unreadable::Twice(_)
+    ));
     let many: String = (0..200_001).map(|n| format!("{n},r\n")).collect();
     assert_eq!(refused(many.as_bytes()), Unreadable::TooLong);
     let bad = "a\n".repeat(100_000);
     let faults = table(&bad).faults.len();
-    assert!((MOST_FAULTS..MOST_FAULTS + 10).contains(&faults), "{faults}");
+    assert!(
+        (MOST_FAULTS..MOST_FAULTS + 10).contains(&faults),
+        "{faults}"
+    );
 }
 
 #[test]
@@ -248,7 +331,11 @@ fn formulas_are_text_and_braces_mean_themselves() {
     assert_eq!(draft.rules[0].any, ["=1+1"]);
     assert_eq!(draft.rules[1].any, ["=a"]);
     assert_eq!(errors(&draft), []);
-    assert!(draft.to_toml().contains("\"{{x} {{{{y}\""), "{}", draft.to_toml());
+    assert!(
+        draft.to_toml().contains("\"{{x} {{{{y}\""),
+        "{}",
+        draft.to_toml()
+    );
 }
 
 #[test]
@@ -287,16 +374,31 @@ fn meaning(file: &str) -> Vec<Value> {
         .flatten()
         .map(|rule| {
             let words = |key: &str| {
-                let words = rule.get(key).and_then(toml::Value::as_array).into_iter().flatten();
-                let mut words: Vec<String> = words.map(|word| normalize(word.as_str().unwrap())).collect();
+                let words = rule
+                    .get(key)
+                    .and_then(toml::Value::as_array)
+                    .into_iter()
+                    .flatten();
+                let mut words: Vec<String> = words
+                    .map(|word| normalize(word.as_str().unwrap()))
+                    .collect();
                 words.sort();
                 words.dedup();
                 words
             };
-            let or = |key: &str, otherwise: Value| rule.get(key).map_or(otherwise, |value| serde_json::to_value(value).unwrap());
+            let or = |key: &str, otherwise: Value| {
+                rule.get(key)
+                    .map_or(otherwise, |value| serde_json::to_value(value).unwrap())
+            };
             json!([
-                rule["id"].as_str(), words("exact"), words("any"), words("none"), rule["reply"].as_str(),
-                or("priority", 0.into()), or("enabled", true.into()), words("accounts"),
+                rule["id"].as_str(),
+                words("exact"),
+                words("any"),
+                words("none"),
+                rule["reply"].as_str(),
+                or("priority", 0.into()),
+                or("enabled", true.into()),
+                words("accounts"),
                 or("owner", "".into()).as_str().unwrap().trim(),
             ])
         })
@@ -305,9 +407,27 @@ fn meaning(file: &str) -> Vec<Value> {
 
 /// Bytes that are like an answer of WeChat, or nearly.
 fn near_answer() -> impl Strategy<Value = Value> {
-    let text = || prop_oneof!["[a-z?!{}<>\"'\\\\\n\r\t 你好、😀\0\u{7f}]{0,12}", Just("长".repeat(700))];
-    let odd = prop_oneof![Just(Value::Null), Just(json!(3)), Just(json!({})), Just(json!([[]])), text().prop_map(Value::from)];
-    let kind = prop_oneof![Just("text"), Just("img"), Just("voice"), Just("video"), Just("news"), Just("x")];
+    let text = || {
+        prop_oneof![
+            "[a-z?!{}<>\"'\\\\\n\r\t 你好、😀\0\u{7f}]{0,12}",
+            Just("长".repeat(700))
+        ]
+    };
+    let odd = prop_oneof![
+        Just(Value::Null),
+        Just(json!(3)),
+        Just(json!({})),
+        Just(json!([[]])),
+        text().prop_map(Value::from)
+    ];
+    let kind = prop_oneof![
+        Just("text"),
+        Just("img"),
+        Just("voice"),
+        Just("video"),
+        Just("news"),
+        Just("x")
+    ];
     let article = (text(), text(), prop_oneof![Just("https://a.example/{x}".to_owned()), Just("http://u@h".to_owned()), text()])
         .prop_map(|(title, digest, url)| json!({"title": title, "digest": digest, "cover_url": url, "content_url": url}));
     let reply = (kind, text(), prop::collection::vec(article, 0..3))
@@ -316,7 +436,12 @@ fn near_answer() -> impl Strategy<Value = Value> {
     let word = (prop_oneof![Just("equal"), Just("contain")], text())
         .prop_map(|(mode, word)| json!({"match_mode": mode, "content": word}));
     let word = prop_oneof![9 => word, 1 => odd];
-    let rule = (text(), any::<bool>(), prop::collection::vec(word, 0..4), prop::collection::vec(reply.clone(), 0..24))
+    let rule = (
+        text(),
+        any::<bool>(),
+        prop::collection::vec(word, 0..4),
+        prop::collection::vec(reply.clone(), 0..24),
+    )
         .prop_map(|(name, random, words, replies)| {
             json!({"rule_name": name, "reply_mode": if random { "random_one" } else { "reply_all" },
                    "keyword_list_info": words, "reply_list_info": replies})

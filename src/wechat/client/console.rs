@@ -44,12 +44,7 @@ impl Client {
 }
 
 impl Calls {
-    fn read(
-        &self,
-        path: &str,
-        media_id: Option<&str>,
-        limit: u64,
-    ) -> Result<Vec<u8>, SendError> {
+    fn read(&self, path: &str, media_id: Option<&str>, limit: u64) -> Result<Vec<u8>, SendError> {
         self.as_account(|token| self.read_with(token, path, media_id, limit))
     }
 
