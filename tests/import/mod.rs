@@ -64,7 +64,7 @@ fn answer(picture: &str) -> Value {
              "keyword_list_info": [{"type": "text", "match_mode": "equal", "content": "声音"}],
              "reply_list_info": [{"type": "voice", "content": "gone"}]},
             {"rule_name": "营业", "reply_mode": "reply_all",
-             "keyword_list_info": [{"type": "text", "match_mode": "equal", "content": "营业时间"},
+             "keyword_list_info": [{"type": "text", "match_mode": "contain", "content": "营业时间"},
                                    {"type": "text", "match_mode": "contain", "content": "打烊"}],
              "reply_list_info": [{"type": "text", "content": "22:00"}]},
         ]},

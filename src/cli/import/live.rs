@@ -76,7 +76,7 @@ impl Account {
         let bytes = match self.runtime.block_on(download) {
             Ok(bytes) => bytes,
             Err(error) => {
-                let remedy = remedy(&error);
+                let remedy = remedy(&error).replace('\n', "; ");
                 let words = format!("{error}{remedy}");
                 return Ok(Err(Words::new(
                     format!("下载不了:{words}"),
