@@ -7,7 +7,9 @@ mod backtest;
 mod check;
 mod config_show;
 mod demo;
+mod export;
 mod healthcheck;
+mod import;
 mod local;
 mod logging;
 mod rules;
@@ -47,6 +49,11 @@ enum Command {
     /// 管理接口令牌(需要服务在运行) | Make, list and revoke API tokens of the running server
     #[command(subcommand)]
     Token(token::Args),
+    /// 从微信后台或表格导入规则 | Bring rules over from WeChat's console or a spreadsheet
+    #[command(subcommand)]
+    Import(import::Args),
+    /// 把规则导出成表格 | Print the rules as a table
+    Export(export::Args),
     /// 规则的版本:历史、比较、恢复、发布(需要服务在运行) | Revisions of the running server's rules
     #[command(subcommand)]
     Rules(rules::Args),
@@ -82,6 +89,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Config(args) => config_show::run(&args),
         Command::Token(args) => token::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Export(args) => args.run(),
         Command::Rules(args) => rules::run(args),
         Command::Simulate(args) => args.run(),
         Command::Healthcheck(args) => healthcheck::run(&args),

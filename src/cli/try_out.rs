@@ -121,7 +121,8 @@ impl Args {
     }
 }
 
-fn account(text: &str) -> anyhow::Result<AccountName> {
+/// An account's name on the command line.
+pub(super) fn account(text: &str) -> anyhow::Result<AccountName> {
     Ok(AccountName::parse(text)?)
 }
 
