@@ -10,11 +10,12 @@ use ahash::RandomState;
 
 use super::checked::{self, Checked};
 use super::compile::Options;
-use super::diagnostic::{Code, Diagnostic, Remarks, Words};
+use super::diagnostic::{Code, Diagnostic, Fix, Remarks, Words};
 use super::fields;
 use super::index::{EventRules, Group, Lists, RegexRule, Rule, RuleNumber, RuleSet, Use};
 use super::inline_tests::InlineTests;
 use super::lint::{self, Spot, Trigger};
+use super::mend;
 use super::pattern::Pattern;
 use super::rule::Written;
 use super::sheet::{Sheet, Text};
@@ -209,7 +210,8 @@ impl<'o> Build<'o> {
                 );
                 let mut diagnostic =
                     Diagnostic::new(Code::DuplicateId, sheet.place(id.span.clone()), words)
-                        .help(help);
+                        .help(help)
+                        .fix(new_id(sheet, id, &new));
                 if name == sheet.source.name {
                     let first = widen(start)..widen(start) + id.span.len();
                     diagnostic = diagnostic.label(
@@ -428,6 +430,12 @@ impl<'o> Build<'o> {
         self.set.tests.shrink();
         self.set
     }
+}
+
+/// A fix that gives a rule another id.
+fn new_id(sheet: &Sheet<'_>, id: &Text<'_>, new: &str) -> Option<Fix> {
+    let span = sheet.inside(id, 0..id.text.len());
+    mend::replace(sheet.written(), span, (id.text, new))
 }
 
 fn enter_event(rules: &mut EventRules, number: RuleNumber, patterns: &[(Pattern, Box<str>)]) {

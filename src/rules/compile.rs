@@ -7,12 +7,13 @@ use super::build::Build;
 use super::desk_file;
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
 use super::index::RuleSet;
+use super::mend;
 use super::rule;
 use super::sheet::{Key, Sheet, keys};
 use super::source::{Cuts, Source};
 use super::syntax;
 use crate::model::desk::DeskSettings;
-use crate::model::{AccountName, RuleFiles};
+use crate::model::{AccountName, RuleFiles, Time};
 
 /// Settings of the desk.
 const DESK_FILE: &str = "_desk.toml";
@@ -34,6 +35,8 @@ const DEFAULTS: &[Key] = keys!(["accounts"], not_yet []);
 pub struct Options {
     /// The accounts there are; `None` when nobody knows, then names are not checked.
     pub accounts: Option<Vec<AccountName>>,
+    /// Now, for remarks about what is over or due; `None` when that does not matter, then they are left out.
+    pub today: Option<Time>,
     /// The desk's settings where `_desk.toml` says nothing.
     pub desk: DeskSettings,
 }
@@ -252,12 +255,13 @@ fn read_piece(sheet: &mut Sheet<'_>, table: &DeTable<'_>, build: &mut Build<'_>)
                 "规则的标题要用两层方括号",
                 "a rule's header has two brackets",
             );
-            sheet.report_with_help(
-                Code::Syntax,
-                span,
-                words,
-                Words::new("写成 [[rule]]", "write [[rule]]"),
-            );
+            let help = Words::new("写成 [[rule]]", "write [[rule]]");
+            let fix = match key.get_ref().as_ref() {
+                "rule" => mend::replace(sheet.written(), span.clone(), ("[rule]", "[[rule]]")),
+                _ => None,
+            };
+            let diagnostic = Diagnostic::new(Code::Syntax, sheet.place(span), words);
+            sheet.remarks.push(diagnostic.help(help).fix(fix));
             continue;
         };
         for value in rules {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::desk_file::lone_brace;
 use super::diagnostic::{Code, Diagnostic, Words, did_you_mean};
+use super::mend;
 use super::pattern::Pattern;
 use super::regexes::{self, Compiled};
 use super::reply::Draft;
@@ -367,10 +368,16 @@ fn is_given(
         format!("unknown placeholder {{{name}}}"),
     );
     let help = match did_you_mean(name, known.iter().copied()) {
-        Some(meant) => Words::new(
-            format!("是不是 {{{meant}}}?"),
-            format!("did you mean {{{meant}}}?"),
-        ),
+        Some(meant) => {
+            let braces = |name: &str| format!("{{{name}}}");
+            let slip = (&*braces(name), &*braces(meant));
+            let fix = mend::replace(sheet.written(), span.clone(), slip);
+            let (_, meant) = slip;
+            let help = Words::new(format!("是不是 {meant}?"), format!("did you mean {meant}?"));
+            let diagnostic = Diagnostic::new(Code::UnknownPlaceholder, sheet.place(span), words);
+            sheet.remarks.push(diagnostic.help(help).fix(fix));
+            return false;
+        }
         None if known.is_empty() => Words::new(
             "这条规则没有变量;要写大括号本身,就写两个 `{{`",
             "this rule has no placeholders; write `{{` for a brace itself",

@@ -15,6 +15,7 @@ mod found;
 mod index;
 mod inline_tests;
 mod lint;
+mod mend;
 mod normalize;
 mod pattern;
 mod regexes;

@@ -2,11 +2,13 @@
 //! Owns: how a wrong value is described. Uses: diagnostic, source, toml. Never: knows what a key means.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
+use super::mend;
 use super::source::Source;
 
 /// A value with its place.
@@ -49,6 +51,11 @@ impl<'s> Sheet<'s> {
     /// A span of the piece as a span of the file.
     pub(super) fn span(&self, span: Range<usize>) -> Range<usize> {
         span.start + self.start..span.end + self.start
+    }
+
+    /// The file's name and text.
+    pub(super) fn written(&self) -> (&Arc<str>, &str) {
+        (&self.source.name, self.source.text)
     }
 
     /// A span of the file as a place.
@@ -106,10 +113,13 @@ impl<'s> Sheet<'s> {
                 );
                 let mut diagnostic = Diagnostic::new(Code::UnknownField, place, message);
                 if let Some(meant) = meant {
-                    diagnostic = diagnostic.caret(Words::new(
-                        format!("是不是 `{meant}`?"),
-                        format!("did you mean `{meant}`?"),
-                    ));
+                    let key = self.span(key.span());
+                    diagnostic = diagnostic
+                        .caret(Words::new(
+                            format!("是不是 `{meant}`?"),
+                            format!("did you mean `{meant}`?"),
+                        ))
+                        .fix(mend::rename_key(self.written(), key, (name, meant)));
                 } else {
                     let known: Vec<&str> = keys
                         .iter()

@@ -37,6 +37,13 @@ macro_rules! codes {
                 match self { $(Self::$variant => Severity::$severity,)+ }
             }
 
+            /// Its page in `docs/lints`.
+            pub(super) const fn page(self) -> &'static str {
+                match self {
+                    $(Self::$variant => include_str!(concat!("../../../docs/lints/", $code, ".md")),)+
+                }
+            }
+
             /// What it is about, in Chinese and English.
             pub const fn title(self) -> (&'static str, &'static str) {
                 match self { $(Self::$variant => ($zh, $en),)+ }
@@ -69,14 +76,38 @@ codes! {
     BadReply = "E119" Error "回复写法不对" "bad reply";
     NoRules = "E120" Error "一条规则也没有" "no rules";
     TooMany = "E121" Error "数量超限" "too many";
+    TooBroad = "W201" Warning "正则太宽" "regex too broad";
     NeverWins = "W202" Warning "永远轮不到" "can never win";
     Tie = "W203" Warning "两条规则不分胜负" "two rules tie";
+    Advert = "W204" Warning "像广告" "reads like an ad";
+    StockPhrase = "W205" Warning "套话" "stock phrase";
     NoTest = "W210" Hint "没有测试" "no test";
     NoOwner = "W211" Hint "没有负责人" "no owner";
+    AtOnce = "W212" Warning "答应马上" "promises at once";
     NeverMatches = "W213" Warning "永远匹配不到" "can never match";
     NeverSent = "W214" Warning "发不出去" "never sent";
+    ShortKeyword = "W215" Warning "关键词太短" "keyword too short";
+    Repeated = "W216" Hint "同一个说法写了两次" "the same wording twice";
+    Joined = "W217" Warning "几个词写成了一个" "several words in one";
     UnknownFile = "W220" Warning "不读的文件" "file not read";
     NoEffect = "W221" Warning "还不起作用" "no effect yet";
+    ReviewDue = "W222" Warning "到了该复查的日子" "review is due";
+    SameReply = "W223" Hint "两条规则说的一样" "two rules say the same";
+    LongReply = "W224" Hint "在手机上太长" "long for a phone";
+    LinkRunsOn = "W225" Warning "网址和后面的字连在一起" "link runs into text";
+    PlainHttp = "W226" Hint "网址没有加密" "link is not encrypted";
+    CaseOnly = "W227" Warning "只有大小写不同" "differs in case only";
+    Contained = "W228" Hint "短词在长词里面" "one keyword inside another";
+    LineEnds = "W229" Hint "Windows 换行" "Windows line ends";
+    WideBraces = "W230" Warning "全角大括号" "full-width braces";
+}
+
+impl Code {
+    /// The code that is printed so, in capitals or not.
+    pub fn named(text: &str) -> Option<Self> {
+        let is_named = |code: &&Self| code.text().eq_ignore_ascii_case(text);
+        Self::ALL.iter().find(is_named).copied()
+    }
 }
 
 impl Serialize for Code {
