@@ -314,6 +314,7 @@ fn compile(settings: &Settings, files: &RuleFiles) -> Compiled {
         &rules::Options {
             accounts: Some(accounts),
             desk: settings.desk.clone(),
+            ..rules::Options::default()
         },
     )
 }
