@@ -126,6 +126,7 @@ impl<'o> Build<'o> {
         self.remark_on_care(sheet, written);
         fields::check_together(sheet, written);
         let checked = checked::check(sheet, written, &mut self.set.words);
+        lint::check_keywords(sheet, written, &checked, &self.set.words);
         // Where a trigger was not understood, nobody can tell which placeholders it would give.
         let is_readable = checked.is_whole && written.is_understood;
         let replied = is_readable
@@ -316,22 +317,25 @@ impl<'o> Build<'o> {
             .any
             .iter()
             .for_each(|(word, span)| note(Trigger::Any(*word), span));
-        let mut others: Vec<(String, Range<usize>)> = Vec::new();
+        let mut others: Vec<(fn(u32) -> Trigger, String, Range<usize>)> = Vec::new();
         if let Some((_, first)) = checked.all.first() {
             let mut words: Vec<Word> = checked.all.iter().map(|(word, _)| *word).collect();
             words.sort_unstable();
-            others.push((format!("all {words:?}"), first.clone()));
+            others.push((Trigger::All, format!("all {words:?}"), first.clone()));
         }
-        let regexes = written
-            .regex
-            .iter()
-            .map(|text| (format!("regex {}", text.text), text.span.clone()));
+        let regexes = written.regex.iter().map(|text| {
+            let named = format!("regex {}", text.text);
+            (Trigger::Regex as fn(u32) -> Trigger, named, text.span.clone())
+        });
         others.extend(regexes);
         others.extend(
             checked
                 .messages
                 .iter()
-                .map(|(kind, span)| (format!("message {kind}"), span.clone())),
+                .map(|(kind, span)| {
+                    let named = format!("message {kind}");
+                    (Trigger::Other as fn(u32) -> Trigger, named, span.clone())
+                }),
         );
         for (name, span) in &checked.events {
             let keys = checked
@@ -340,14 +344,15 @@ impl<'o> Build<'o> {
                 .map(|(_, key)| format!("event {name} {key}"));
             let keys: Vec<String> = keys.collect();
             let plain = checked.patterns.is_empty().then(|| format!("event {name}"));
-            others.extend(keys.into_iter().chain(plain).map(|key| (key, span.clone())));
+            let named = keys.into_iter().chain(plain);
+            others.extend(named.map(|key| (Trigger::Other as fn(u32) -> Trigger, key, span.clone())));
         }
-        for (key, span) in others {
+        for (trigger, key, span) in others {
             let next = narrow(self.triggers.len());
             let number = *self.triggers.entry(key).or_insert(next);
             let (start, end) = (narrow(span.start), narrow(span.end));
             self.spots.push(Spot {
-                trigger: Trigger::Other(number),
+                trigger: trigger(number),
                 rule,
                 start,
                 end,
@@ -400,7 +405,6 @@ impl<'o> Build<'o> {
 
     /// Checks what concerns rules together and makes everything findable.
     pub(super) fn finish(mut self, files: &RuleFiles, remarks: &mut Remarks) -> RuleSet {
-        lint::check(self.spots, &self.set, files, remarks);
         lint::check_regex_count(&self.set, remarks);
         lint::check_expectations(&self.set, &self.ids, remarks);
         if let Some(accounts) = &self.options.accounts {
@@ -425,6 +429,8 @@ impl<'o> Build<'o> {
         self.set
             .words
             .build(|word| is_inner.get(widen(word)).copied().unwrap_or(false));
+        lint::check_shadows(&self.spots, &self.set, files, remarks);
+        drop(self.spots);
         self.set.rules.shrink_to_fit();
         self.set.groups.shrink_to_fit();
         self.set.tests.shrink();

@@ -6,6 +6,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Code, Words};
+use super::lint;
 use super::reply_kinds;
 use super::sheet::{Key, Sheet, Text, Value, keys};
 use crate::model::Reply;
@@ -169,6 +170,7 @@ fn spoken<'t>(sheet: &mut Sheet<'_>, text: Text<'t>) -> Option<Text<'t>> {
         too_long(sheet, &text);
         return None;
     }
+    lint::check_said(sheet, &text);
     Some(text)
 }
 

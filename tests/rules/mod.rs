@@ -1,6 +1,7 @@
 //! Compiles rule files and asks them.
 
 mod commands;
+mod lints_shadow;
 mod properties;
 mod slips;
 

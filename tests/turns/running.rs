@@ -64,10 +64,7 @@ impl Desk {
             .await
             .unwrap();
         let files = RuleFiles(vec![("10-rules.toml".into(), RULES.into())]);
-        let options = rules::Options {
-            accounts: None,
-            desk: Default::default(),
-        };
+        let options = rules::Options::default();
         let set = rules::compile(&files, &options).rules.unwrap();
         let active = ActiveRules {
             set,

@@ -80,7 +80,7 @@ pub fn apply<'d>(
     files: &RuleFiles,
     diagnostics: &'d [Diagnostic],
 ) -> (Vec<Mended>, Vec<&'d Diagnostic>) {
-    let mut plans: BTreeMap<&str, Plan> = BTreeMap::new();
+    let mut plans: BTreeMap<&str, Plan<'_>> = BTreeMap::new();
     let mut applied = Vec::new();
     for diagnostic in diagnostics {
         let Some(fix) = &diagnostic.fix else { continue };

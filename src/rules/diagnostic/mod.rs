@@ -212,6 +212,13 @@ impl Remarks {
         }
     }
 
+    /// The file again, if it may have another remark of this code: finding the place of one takes time.
+    pub fn room_in(&self, file: Arc<str>, code: Code) -> Option<Arc<str>> {
+        let key = (file, code.severity());
+        let is_full = self.counts.get(&key).is_some_and(|count| *count >= PER_FILE);
+        (!is_full).then_some(key.0)
+    }
+
     /// How many errors there were, those over the limit included.
     pub fn errors(&self) -> usize {
         let errors = self
