@@ -125,6 +125,9 @@ impl<'o> Build<'o> {
         let id = self.id(sheet, written);
         self.remark_on_care(sheet, written);
         fields::check_together(sheet, written);
+        if let (Some((date, span)), Some(today)) = (&written.review_by, self.options.today) {
+            lint::check_review(sheet, (date, span.clone()), today);
+        }
         let checked = checked::check(sheet, written, &mut self.set.words);
         lint::check_keywords(sheet, written, &checked, &self.set.words);
         // Where a trigger was not understood, nobody can tell which placeholders it would give.
@@ -430,6 +433,7 @@ impl<'o> Build<'o> {
             .words
             .build(|word| is_inner.get(widen(word)).copied().unwrap_or(false));
         lint::check_shadows(&self.spots, &self.set, files, remarks);
+        lint::check_twins(&self.spots, &self.set, files, remarks);
         drop(self.spots);
         self.set.rules.shrink_to_fit();
         self.set.groups.shrink_to_fit();

@@ -14,13 +14,17 @@ use super::source::place_in;
 use super::words::Word;
 use crate::model::{AccountName, RuleFiles};
 
+mod due;
 mod keywords;
 mod said;
 mod shadow;
+mod twins;
 
+pub(super) use due::check_review;
 pub(super) use keywords::check as check_keywords;
 pub(super) use said::{check as check_said, check_promise};
 pub(super) use shadow::check as check_shadows;
+pub(super) use twins::check as check_twins;
 
 /// A way to trigger a rule; equal ones compete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -46,6 +46,8 @@ pub(super) struct Written<'t> {
     pub(super) is_enabled: bool,
     pub(super) accounts: Option<Vec<Text<'t>>>,
     pub(super) has_owner: bool,
+    /// `review_by` as it stands there, a date or a note.
+    pub(super) review_by: Option<(String, Range<usize>)>,
     pub(super) reply: Option<reply::Draft<'t>>,
     pub(super) tests: Vec<WrittenTest<'t>>,
     /// Whether `tests` is there, even if what it says is wrong.
@@ -135,14 +137,26 @@ pub(super) fn read<'t>(sheet: &mut Sheet<'_>, value: &'t Value<'_>) -> Option<Wr
                 rule.has_tests = true;
                 rule.tests = tests(sheet, value);
             }
-            "review_by" if matches!(value.get_ref(), DeValue::Datetime(_)) => {}
-            // Notes of people to people: title, note, source, review_by.
+            "review_by" => rule.review_by = review_by(sheet, name, value),
+            // Notes of people to people: title, note, source.
             _ => drop(sheet.string(name, value)),
         }
     }
     rule.is_understood = sheet.remarks.errors() == errors_before;
     rule.reply = one_reply(sheet, &replies, &rule);
     Some(rule)
+}
+
+/// A date, or a note of people to people.
+fn review_by(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Option<(String, Range<usize>)> {
+    let span = sheet.span(value.span());
+    match value.get_ref() {
+        DeValue::Datetime(date) => Some((date.to_string(), span)),
+        _ => {
+            let text = sheet.string(key, value)?;
+            Some((text.text.to_owned(), span))
+        }
+    }
 }
 
 const fn empty<'t>(head: Range<usize>) -> Written<'t> {
@@ -161,6 +175,7 @@ const fn empty<'t>(head: Range<usize>) -> Written<'t> {
         is_enabled: true,
         accounts: None,
         has_owner: false,
+        review_by: None,
         reply: None,
         tests: Vec::new(),
         has_tests: false,

@@ -1,6 +1,8 @@
 //! Compiles rule files and asks them.
 
 mod commands;
+mod lints;
+mod lints_fix;
 mod lints_shadow;
 mod properties;
 mod slips;
@@ -60,7 +62,7 @@ fn codes(compiled: &Compiled) -> Vec<&'static str> {
     compiled
         .diagnostics
         .iter()
-        .filter(|one| !matches!(one.code, Code::NoOwner | Code::NoTest))
+        .filter(|one| !matches!(one.code, Code::NoOwner | Code::NoTest | Code::ShortKeyword))
         .map(|one| one.code.text())
         .collect()
 }
