@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use super::check::Language;
 use super::{complain, print};
-use crate::rules::{Code, Lang};
 use crate::rules::diagnostic::{did_you_mean, explanation, list};
+use crate::rules::{Code, Lang};
 
 /// Which code to explain.
 #[derive(Debug, clap::Args)]

@@ -128,8 +128,7 @@ fn replace(target: &Path, was: &[u8], bytes: &[u8], keeps_copy: bool) -> anyhow:
 
 /// How many remarks a machine could mend.
 pub(super) fn fixable(diagnostics: &[Diagnostic], hints: bool) -> usize {
-    let counts = |one: &&Diagnostic| {
-        one.fix.is_some() && (hints || one.severity() != Severity::Hint)
-    };
+    let counts =
+        |one: &&Diagnostic| one.fix.is_some() && (hints || one.severity() != Severity::Hint);
     diagnostics.iter().filter(counts).count()
 }

@@ -328,18 +328,17 @@ impl<'o> Build<'o> {
         }
         let regexes = written.regex.iter().map(|text| {
             let named = format!("regex {}", text.text);
-            (Trigger::Regex as fn(u32) -> Trigger, named, text.span.clone())
+            (
+                Trigger::Regex as fn(u32) -> Trigger,
+                named,
+                text.span.clone(),
+            )
         });
         others.extend(regexes);
-        others.extend(
-            checked
-                .messages
-                .iter()
-                .map(|(kind, span)| {
-                    let named = format!("message {kind}");
-                    (Trigger::Other as fn(u32) -> Trigger, named, span.clone())
-                }),
-        );
+        others.extend(checked.messages.iter().map(|(kind, span)| {
+            let named = format!("message {kind}");
+            (Trigger::Other as fn(u32) -> Trigger, named, span.clone())
+        }));
         for (name, span) in &checked.events {
             let keys = checked
                 .patterns
@@ -348,7 +347,8 @@ impl<'o> Build<'o> {
             let keys: Vec<String> = keys.collect();
             let plain = checked.patterns.is_empty().then(|| format!("event {name}"));
             let named = keys.into_iter().chain(plain);
-            others.extend(named.map(|key| (Trigger::Other as fn(u32) -> Trigger, key, span.clone())));
+            others
+                .extend(named.map(|key| (Trigger::Other as fn(u32) -> Trigger, key, span.clone())));
         }
         for (trigger, key, span) in others {
             let next = narrow(self.triggers.len());

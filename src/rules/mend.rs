@@ -221,7 +221,7 @@ pub(super) fn backslash(name: &Arc<str>, piece: &str, start: usize, at: usize) -
     let mut edits = Vec::new();
     let mut chars = inner.char_indices();
     while let Some((at, c)) = chars.next() {
-        let next = inner.get(at + 1..)?.chars().next();
+        let next = inner.get(at + c.len_utf8()..)?.chars().next();
         if c == '\\' {
             let is_known = next.is_some_and(|next| "btnfreuUx\"\\".contains(next));
             if is_known {
@@ -252,9 +252,7 @@ pub(super) fn rule_headers(name: &Arc<str>, piece: &str, start: usize) -> Option
         let at = token.span().start();
         match token.kind() {
             TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => {
-                let is_single = piece
-                    .get(at..)
-                    .is_some_and(|rest| rest.starts_with(SINGLE));
+                let is_single = piece.get(at..).is_some_and(|rest| rest.starts_with(SINGLE));
                 if is_line_start && depth == 0 && is_single {
                     edits.push(Edit {
                         file: Arc::clone(name),

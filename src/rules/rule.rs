@@ -148,7 +148,11 @@ pub(super) fn read<'t>(sheet: &mut Sheet<'_>, value: &'t Value<'_>) -> Option<Wr
 }
 
 /// A date, or a note of people to people.
-fn review_by(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Option<(String, Range<usize>)> {
+fn review_by(
+    sheet: &mut Sheet<'_>,
+    key: &str,
+    value: &Value<'_>,
+) -> Option<(String, Range<usize>)> {
     let span = sheet.span(value.span());
     match value.get_ref() {
         DeValue::Datetime(date) => Some((date.to_string(), span)),

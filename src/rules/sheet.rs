@@ -271,7 +271,7 @@ impl<'s> Sheet<'s> {
         );
     }
 
-    /// The part of the file in which a part of a text stands; the whole text where escapes hide it.
+    /// The part of the file in which a part of a text stands; the whole text where that cannot be told.
     pub(super) fn inside(&self, text: &Text<'_>, part: Range<usize>) -> Range<usize> {
         let whole = text.span.clone();
         let Some(written) = self.source.text.get(whole.clone()) else {
@@ -294,8 +294,70 @@ impl<'s> Sheet<'s> {
             if inner.get(newline..) == Some(text.text) {
                 return start + part.start..start + part.end;
             }
+            if quote.starts_with('"') {
+                let raw = inner.get(newline..).unwrap_or_default();
+                let place = |at| escaped_place(raw, at).map(|at| at + start);
+                if let (Some(from), Some(to)) = (place(part.start), place(part.end)) {
+                    return from..to;
+                }
+            }
             break;
         }
         whole
+    }
+}
+
+/// Where the byte `at` of a text stands in the text as written, with its escapes.
+fn escaped_place(raw: &str, at: usize) -> Option<usize> {
+    let mut decoded = 0;
+    let mut from = 0;
+    while decoded < at {
+        let rest = raw.get(from..)?;
+        let mut chars = rest.chars();
+        let first = chars.next()?;
+        let (written, meant) = match (first, chars.next()) {
+            ('\\', Some(kind @ ('x' | 'u' | 'U'))) => {
+                let digits = match kind {
+                    'x' => 2,
+                    'u' => 4,
+                    _ => 8,
+                };
+                let code = u32::from_str_radix(rest.get(2..2 + digits)?, 16).ok()?;
+                (2 + digits, char::from_u32(code)?.len_utf8())
+            }
+            ('\\', Some(c)) if c.is_whitespace() => {
+                let behind = rest.get(1..)?;
+                (rest.len() - behind.trim_start().len(), 0)
+            }
+            ('\\', Some(_)) => (2, 1),
+            _ => (first.len_utf8(), first.len_utf8()),
+        };
+        from += written;
+        decoded += meant;
+    }
+    (decoded == at).then_some(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_found_behind_escapes() {
+        let raw = r#"a\\b\u9000c\
+            退\"z"#;
+        let text = "a\\b退c退\"z";
+        for (at, c) in text.char_indices().filter(|(_, c)| c.is_alphabetic()) {
+            let place = escaped_place(raw, at).unwrap();
+            let written = &raw[place..];
+            assert!(
+                written.starts_with(c)
+                    || written.starts_with("\\u9000")
+                    || written.trim_start_matches('\\').trim_start().starts_with(c),
+                "{at}: {written}"
+            );
+        }
+        assert_eq!(escaped_place(raw, text.len()), Some(raw.len()));
+        assert_eq!(escaped_place(raw, text.len() + 1), None);
     }
 }

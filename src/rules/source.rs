@@ -130,8 +130,14 @@ fn line_ends(source: &Source<'_>, at: usize, bytes: &[u8]) -> Diagnostic {
         )
     } else {
         Words::new(
-            format!("文件里混着两种换行:{windows} 行是 Windows 的,{} 行不是", all - windows),
-            format!("the file mixes line ends: {windows} of Windows, {} others", all - windows),
+            format!(
+                "文件里混着两种换行:{windows} 行是 Windows 的,{} 行不是",
+                all - windows
+            ),
+            format!(
+                "the file mixes line ends: {windows} of Windows, {} others",
+                all - windows
+            ),
         )
     };
     Diagnostic::new(Code::LineEnds, source.place(at..at + 2), message).fix(Fix {
@@ -157,7 +163,10 @@ fn not_utf8(name: &Arc<str>, bytes: &[u8], at: usize) -> Diagnostic {
         )
     };
     let fix = to_utf8(bytes).map(|_| Fix {
-        title: Words::new("转成 UTF-8(旧文件留一份)", "convert to UTF-8 (a copy is kept)"),
+        title: Words::new(
+            "转成 UTF-8(旧文件留一份)",
+            "convert to UTF-8 (a copy is kept)",
+        ),
         change: Change::ToUtf8,
     });
     Diagnostic::new(Code::Encoding, place, message)

@@ -150,9 +150,7 @@ pub(super) fn report(sheet: &mut Sheet<'_>, piece: &str, errors: &[toml::de::Err
                     "missing escaped value" => {
                         mend::backslash(&sheet.source.name, piece, sheet.start, at)
                     }
-                    "duplicate key" => {
-                        mend::rule_headers(&sheet.source.name, piece, sheet.start)
-                    }
+                    "duplicate key" => mend::rule_headers(&sheet.source.name, piece, sheet.start),
                     _ => None,
                 }),
                 None => Diagnostic::new(

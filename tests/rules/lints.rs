@@ -46,9 +46,8 @@ fn checked(files: &RuleFiles) -> Vec<Diagnostic> {
 /// The codes, each once; without the hints on care, except where the page is about them.
 fn codes_beside(files: &RuleFiles, page: Code) -> BTreeSet<&'static str> {
     let said = checked(files);
-    let counts = |one: &&Diagnostic| {
-        one.code == page || !matches!(one.code, Code::NoTest | Code::NoOwner)
-    };
+    let counts =
+        |one: &&Diagnostic| one.code == page || !matches!(one.code, Code::NoTest | Code::NoOwner);
     said.iter()
         .filter(counts)
         .map(|one| one.code.text())
@@ -95,7 +94,11 @@ fn described(code: Code) -> (RuleFiles, RuleFiles) {
     let bad = match code {
         Code::Encoding => one_file(GBK.encode(&good).0.into_owned()),
         Code::TooBig => one_file(vec![b'#'; 64 * 1024 * 1024 + 1]),
-        Code::TooDeep => one_file(format!("{good}note = {}{}", "[".repeat(100), "]".repeat(100))),
+        Code::TooDeep => one_file(format!(
+            "{good}note = {}{}",
+            "[".repeat(100),
+            "]".repeat(100)
+        )),
         Code::TooLong => said(700),
         Code::LongReply => said(450),
         Code::LineEnds => one_file(good.replace('\n', "\r\n")),
@@ -183,7 +186,10 @@ fn pages_and_codes_are_the_same() {
             for part in parts {
                 let (_, after) = page.split_once(&format!("## {part}\n\n")).unwrap();
                 let paragraph = after.lines().next().unwrap();
-                assert!(!paragraph.is_empty() && !paragraph.starts_with('#'), "{page}");
+                assert!(
+                    !paragraph.is_empty() && !paragraph.starts_with('#'),
+                    "{page}"
+                );
             }
         }
     }

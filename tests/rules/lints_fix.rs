@@ -60,7 +60,11 @@ fn what_a_machine_can_mend_is_mended_and_nothing_else_is_touched() {
     fs::write(rules.join("10.toml"), bad).unwrap();
     let parking = rule("parking", "any = [\"停车\"] # 注释").replace("parking!", "地下两层");
     fs::write(rules.join("20.toml"), &*GBK.encode(&parking).0).unwrap();
-    fs::write(rules.join("30.toml"), "\u{FEFF}[rule]\r\nid='x'\r\nall=['a']\nreply='r'\r\n").unwrap();
+    fs::write(
+        rules.join("30.toml"),
+        "\u{FEFF}[rule]\r\nid='x'\r\nall=['a']\nreply='r'\r\n",
+    )
+    .unwrap();
     let output = wxreply(home.path(), &["check", "--fix"]);
     insta::assert_snapshot!("fix", shown(&output));
     // `{people}` is not given by `any`: that is for a person to decide.
@@ -68,9 +72,16 @@ fn what_a_machine_can_mend_is_mended_and_nothing_else_is_touched() {
     let read = |name: &str| fs::read_to_string(rules.join(name)).unwrap();
     assert_eq!(read("10.toml"), good);
     assert_eq!(read("20.toml"), parking);
-    assert_eq!(fs::read(rules.join("20.toml.bak")).unwrap(), &*GBK.encode(&parking).0);
+    assert_eq!(
+        fs::read(rules.join("20.toml.bak")).unwrap(),
+        &*GBK.encode(&parking).0
+    );
     assert_eq!(read("30.toml"), "[[rule]]\nid='x'\nall=['a']\nreply='r'\n");
-    assert_eq!(fs::read_dir(&rules).unwrap().count(), 4, "nothing else is left behind");
+    assert_eq!(
+        fs::read_dir(&rules).unwrap().count(),
+        4,
+        "nothing else is left behind"
+    );
     let again = wxreply(home.path(), &["check", "--fix"]);
     assert!(!shown(&again).contains("已修正"), "{}", shown(&again));
 }
@@ -93,9 +104,20 @@ fn permissions_and_links_stay_and_clean_files_are_not_written() {
     assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["errors"], 0);
-    assert!(fs::symlink_metadata(rules.join("a.toml")).unwrap().is_symlink());
-    assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o640);
-    assert!(fs::read_to_string(&target).unwrap().contains("exact = [\"aa\"]"));
+    assert!(
+        fs::symlink_metadata(rules.join("a.toml"))
+            .unwrap()
+            .is_symlink()
+    );
+    assert_eq!(
+        fs::metadata(&target).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+    assert!(
+        fs::read_to_string(&target)
+            .unwrap()
+            .contains("exact = [\"aa\"]")
+    );
     assert_eq!(fs::metadata(&clean).unwrap().ino(), before);
 }
 
@@ -115,7 +137,11 @@ fn remarks_look_right_in_every_format() {
             }
             let arguments = ["check", "--hints", "--format", format, "--lang", lang];
             let output = wxreply(home.path(), &arguments);
-            all.push_str(&format!("$ wxreply {}\n{}\n", arguments.join(" "), shown(&output)));
+            all.push_str(&format!(
+                "$ wxreply {}\n{}\n",
+                arguments.join(" "),
+                shown(&output)
+            ));
         }
     }
     insta::assert_snapshot!("formats", all);
@@ -135,7 +161,11 @@ fn codes_are_explained_in_both_languages_and_unknown_ones_are_guessed() {
     ] {
         let output = wxreply(here, arguments);
         let code = output.status.code().unwrap();
-        all.push_str(&format!("$ wxreply {}\n{}= {code}\n\n", arguments.join(" "), shown(&output)));
+        all.push_str(&format!(
+            "$ wxreply {}\n{}= {code}\n\n",
+            arguments.join(" "),
+            shown(&output)
+        ));
     }
     insta::assert_snapshot!("explain", all);
 }

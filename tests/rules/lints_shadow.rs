@@ -133,20 +133,40 @@ fn accounts_priority_kind_and_vetoes_count_in_the_proof() {
     let long = |rest: &str| rule("long", &format!("any = [\"发票抬头\"]\n{rest}"));
     assert_eq!(said_of(&[short("priority = 1"), long("")]), ["W202"]);
     assert_eq!(said_of(&[short(""), long("")]), ["W228"]);
-    assert_eq!(said_of(&[short("priority = 1\naccounts = [\"a\"]"), long("")]), [""; 0]);
     assert_eq!(
-        said_of(&[short("priority = 1\naccounts = [\"a\", \"b\"]"), long("accounts = [\"b\"]")]),
+        said_of(&[short("priority = 1\naccounts = [\"a\"]"), long("")]),
+        [""; 0]
+    );
+    assert_eq!(
+        said_of(&[
+            short("priority = 1\naccounts = [\"a\", \"b\"]"),
+            long("accounts = [\"b\"]")
+        ]),
         ["W202"]
     );
-    assert_eq!(said_of(&[short("priority = 1\nnone = [\"纸\"]"), long("")]), [""; 0]);
     assert_eq!(
-        said_of(&[short("priority = 1\nnone = [\"纸质\"]"), long("none = [\"纸\"]")]),
+        said_of(&[short("priority = 1\nnone = [\"纸\"]"), long("")]),
+        [""; 0]
+    );
+    assert_eq!(
+        said_of(&[
+            short("priority = 1\nnone = [\"纸质\"]"),
+            long("none = [\"纸\"]")
+        ]),
         ["W202"]
     );
     let both = rule("both", "all = [\"发票\", \"抬头\"]");
-    assert_eq!(said_of(&[long(""), both.clone()]), ["W202"], "all before any");
+    assert_eq!(
+        said_of(&[long(""), both.clone()]),
+        ["W202"],
+        "all before any"
+    );
     let parts = rule("parts", "any = [\"发票\", \"抬头\"]");
-    assert_eq!(said_of(&[parts.clone(), long("")]), ["W202"], "covered, and earlier");
+    assert_eq!(
+        said_of(&[parts.clone(), long("")]),
+        ["W202"],
+        "covered, and earlier"
+    );
     assert_eq!(said_of(&[long(""), parts]), ["W228"]);
 }
 
@@ -160,5 +180,8 @@ fn one_wording_is_told_from_the_whole_rule() {
     let compiled = compiled(&text);
     let claims = claims(&text, &compiled);
     assert_eq!(claims.len(), 1);
-    assert_eq!(claims[0].wording, Some(("exact".into(), "幾點關門?".into())));
+    assert_eq!(
+        claims[0].wording,
+        Some(("exact".into(), "幾點關門?".into()))
+    );
 }

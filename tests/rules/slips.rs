@@ -113,9 +113,9 @@ fn every_slip_is_described_where_it_happened() {
         for (slip, text) in SLIPS {
             let files = files(&[("10.toml", text)]);
             let mut compiled = compile(&files, &Options::default());
-            compiled
-                .diagnostics
-                .retain(|one| !matches!(one.code, Code::NoOwner | Code::NoTest | Code::ShortKeyword));
+            compiled.diagnostics.retain(|one| {
+                !matches!(one.code, Code::NoOwner | Code::NoTest | Code::ShortKeyword)
+            });
             shown.push_str(&format!("==== {slip}\n"));
             shown.push_str(&render(
                 &compiled.diagnostics,

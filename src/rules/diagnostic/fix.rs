@@ -307,10 +307,7 @@ mod tests {
     #[test]
     fn only_what_is_surely_gbk_or_utf16_is_read_anew() {
         let (gbk, _, _) = GBK.encode("id = \"营业\" # 联通");
-        assert_eq!(
-            to_utf8(&gbk).as_deref(),
-            Some("id = \"营业\" # 联通")
-        );
+        assert_eq!(to_utf8(&gbk).as_deref(), Some("id = \"营业\" # 联通"));
         assert_eq!(to_utf8(b"\xFF\xFEa\0").as_deref(), Some("a"));
         assert_eq!(to_utf8(b"\xFE\xFF\0a").as_deref(), Some("a"));
         let mut damaged = "每天十点开门,晚上十点关门。".to_owned().into_bytes();

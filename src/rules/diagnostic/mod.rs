@@ -14,8 +14,8 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 pub use code::{Code, Severity};
 pub use explain::{explanation, list};
-pub use fix::{Change, Edit, Fix, Mended, apply};
 pub(super) use fix::to_utf8;
+pub use fix::{Change, Edit, Fix, Mended, apply};
 pub use render::{render, render_github};
 
 /// At most so many remarks of one severity are kept per file.
@@ -215,7 +215,10 @@ impl Remarks {
     /// The file again, if it may have another remark of this code: finding the place of one takes time.
     pub fn room_in(&self, file: Arc<str>, code: Code) -> Option<Arc<str>> {
         let key = (file, code.severity());
-        let is_full = self.counts.get(&key).is_some_and(|count| *count >= PER_FILE);
+        let is_full = self
+            .counts
+            .get(&key)
+            .is_some_and(|count| *count >= PER_FILE);
         (!is_full).then_some(key.0)
     }
 

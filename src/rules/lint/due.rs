@@ -24,7 +24,9 @@ pub(in crate::rules) fn check_review(
     let Ok(date) = written.parse::<Date>() else {
         return;
     };
-    let days = date.until(zoned.date()).map_or(0, |passed| passed.get_days());
+    let days = date
+        .until(zoned.date())
+        .map_or(0, |passed| passed.get_days());
     if days <= 0 {
         return;
     }

@@ -114,8 +114,7 @@ fn joined(sheet: &mut Sheet<'_>, key: &str, text: &Text<'_>) {
         .is_some_and(|before| before.trim_end().ends_with(['[', ',']));
     let is_plain = whole == format!("\"{}\"", text.text) && !text.text.contains(['\\', '"']);
     let title = Words::new("拆成几个词", "make it several words");
-    let fix =
-        (is_in_list && is_plain).then(|| Fix::replace(file, text.span.clone(), split, title));
+    let fix = (is_in_list && is_plain).then(|| Fix::replace(file, text.span.clone(), split, title));
     let diagnostic = Diagnostic::new(Code::Joined, sheet.place(text.span.clone()), words);
     sheet.remarks.push(diagnostic.help(help).fix(fix));
 }

@@ -52,7 +52,15 @@ const STOCK: &[&str] = &[
     "如有任何问题请随时联系",
 ];
 /// Words that promise an answer now.
-const AT_ONCE: &[&str] = &["马上", "立刻", "立即", "即刻", "秒回", "第一时间", "稍等片刻"];
+const AT_ONCE: &[&str] = &[
+    "马上",
+    "立刻",
+    "立即",
+    "即刻",
+    "秒回",
+    "第一时间",
+    "稍等片刻",
+];
 /// So many characters fill the screen of a phone.
 const SCREEN: usize = 400;
 /// So many links in one reply are two questions for the follower.
@@ -187,10 +195,12 @@ fn around_link(sheet: &mut Sheet<'_>, text: &Text<'_>, link: &Range<usize>) {
         .text
         .get(link.end..)
         .and_then(|rest| rest.chars().next());
-    if next.is_some_and(|c| !c.is_ascii() && !c.is_whitespace()) {
+    if let Some(next) = next.filter(|c| !c.is_ascii() && !c.is_whitespace()) {
         let address = written.trim_end_matches([',', '.', ';', ':', '!', '?', ')', ']', '}']);
         let span = sheet.inside(text, link.start..link.start + address.len());
-        let is_exact = sheet.source.text.get(span.clone()) == Some(address);
+        // A letter may belong to the link: then only a person can tell where it ends.
+        let is_marked_off = !next.is_alphanumeric() || address.len() < written.len();
+        let is_exact = is_marked_off && sheet.source.text.get(span.clone()) == Some(address);
         let title = Words::new("网址后面加空格", "put a space behind the link");
         let file = sheet.written().0;
         let fix = is_exact.then(|| Fix::replace(file, span.end..span.end, " ", title));
@@ -198,7 +208,12 @@ fn around_link(sheet: &mut Sheet<'_>, text: &Text<'_>, link: &Range<usize>) {
             "网址后面紧跟着文字,点开可能是错的网址",
             "text follows the link directly and may become part of it",
         );
-        let diagnostic = Diagnostic::new(Code::LinkRunsOn, sheet.place(span), words).fix(fix);
+        let help = Words::new(
+            "网址后面加一个空格;网址里有汉字的,写成编码过的",
+            "put a space behind the link; percent-encode letters that belong to it",
+        );
+        let diagnostic = Diagnostic::new(Code::LinkRunsOn, sheet.place(span), words);
+        let diagnostic = diagnostic.help(help).fix(fix);
         sheet.remarks.push(diagnostic);
     }
     if written.starts_with(PLAIN) {
@@ -256,7 +271,10 @@ mod tests {
     #[test]
     fn links_end_at_spaces_and_at_chinese() {
         let found = |text: &str| -> Vec<String> {
-            links(text).into_iter().map(|link| text[link].to_owned()).collect()
+            links(text)
+                .into_iter()
+                .map(|link| text[link].to_owned())
+                .collect()
         };
         assert_eq!(
             found("看 https://a.cn/x?y=1 ,或http://b.cn。http 不是"),

@@ -30,9 +30,18 @@ pub(in crate::rules) fn check(
     let mut by_trigger = spots.to_vec();
     by_trigger.sort_unstable_by_key(|spot| {
         let priority = set.rule(spot.rule).map_or(0, |rule| rule.priority);
-        (spot.trigger, std::cmp::Reverse(priority), spot.rule, spot.start)
+        (
+            spot.trigger,
+            std::cmp::Reverse(priority),
+            spot.rule,
+            spot.start,
+        )
     });
-    let rules = Shadows { set, spots, by_trigger };
+    let rules = Shadows {
+        set,
+        spots,
+        by_trigger,
+    };
     let mut lost: Vec<Spot> = Vec::new();
     for own in spots.chunk_by(|a, b| a.rule == b.rule) {
         let beaten = rules.beaten(own);
@@ -42,7 +51,14 @@ pub(in crate::rules) fn check(
             lost.push(*spot);
             let is_first = own.first() == Some(spot);
             if !is_whole || is_first {
-                rules.report_loss(*spot, *beater, is_whole, files, remarks);
+                let others = beaten.iter().flatten();
+                let is_alone = others.clone().all(|other| other.rule == beater.rule);
+                let claim = match (is_whole, is_alone) {
+                    (false, _) => Claim::Wording,
+                    (true, true) => Claim::Rule,
+                    (true, false) => Claim::RuleByMany,
+                };
+                rules.report_loss(*spot, *beater, claim, files, remarks);
             }
         }
         if !is_whole {
@@ -51,6 +67,17 @@ pub(in crate::rules) fn check(
     }
     lost.sort_unstable();
     rules.report_ties(&lost, files, remarks);
+}
+
+/// How much of a rule can never win.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// One wording.
+    Wording,
+    /// All of it, because of one other rule.
+    Rule,
+    /// All of it, because of several.
+    RuleByMany,
 }
 
 struct Shadows<'s> {
@@ -112,12 +139,12 @@ impl<'s> Shadows<'s> {
             rivals.extend(same.filter_map(|rule| self.spot_of(*rule, |own| own == spot.trigger)));
         }
         for of_one in inner.chunk_by(|a, b| a.word == b.word) {
-            let Some(first) = of_one.first() else { continue };
+            let Some(first) = of_one.first() else {
+                continue;
+            };
             for role in self.set.uses.of(first.word).iter().take(COMPARED) {
                 let rival = match role {
-                    Use::Any(rule) => {
-                        self.spot_of(*rule, |own| own == Trigger::Any(first.word))
-                    }
+                    Use::Any(rule) => self.spot_of(*rule, |own| own == Trigger::Any(first.word)),
                     Use::All(rule) if self.has_all(*rule, inner) => {
                         self.spot_of(*rule, |own| matches!(own, Trigger::All(_)))
                     }
@@ -259,7 +286,7 @@ impl<'s> Shadows<'s> {
         &self,
         spot: Spot,
         beater: Spot,
-        is_whole: bool,
+        claim: Claim,
         files: &RuleFiles,
         remarks: &mut Remarks,
     ) {
@@ -268,18 +295,23 @@ impl<'s> Shadows<'s> {
         };
         let (first, second) = (self.id(beater), self.id(spot));
         let why = self.why(beater, spot);
-        let words = if is_whole {
-            Words::new(
-                format!("规则 \"{second}\" 永远轮不到:它认的话都由 \"{first}\" 等先答了"),
-                format!("rule \"{second}\" can never win: \"{first}\" answers first"),
-            )
-        } else {
-            Words::new(
+        let words = match claim {
+            Claim::Wording => Words::new(
                 format!("规则 \"{second}\" 的这个说法永远轮不到:\"{first}\" 先答"),
-                format!("this wording of rule \"{second}\" can never win: \"{first}\" answers first"),
-            )
+                format!(
+                    "this wording of rule \"{second}\" can never win: \"{first}\" answers first"
+                ),
+            ),
+            Claim::Rule => Words::new(
+                format!("规则 \"{second}\" 永远轮不到:\"{first}\" 先答"),
+                format!("rule \"{second}\" can never win: \"{first}\" answers first"),
+            ),
+            Claim::RuleByMany => Words::new(
+                format!("规则 \"{second}\" 永远轮不到:\"{first}\" 和别的规则先答"),
+                format!("rule \"{second}\" can never win: \"{first}\" and others answer first"),
+            ),
         };
-        let fix = (!is_whole)
+        let fix = (claim == Claim::Wording)
             .then(|| std::str::from_utf8(content(files, &file)).ok())
             .flatten()
             .and_then(|text| mend::remove_item((&file, text), spot.span()));
@@ -402,12 +434,15 @@ impl<'s> Shadows<'s> {
             let (short, long) = (self.set.words.text(short), self.set.words.text(word));
             let (first, second) = (self.id(other), self.id(*spot));
             let words = Words::new(
-                format!("「{long}」里有 \"{first}\" 的「{short}」,两条规则回答不同:长的先答,由 \"{second}\" 回"),
-                format!("\"{long}\" contains \"{short}\" of \"{first}\", which answers differently: the longer one wins, \"{second}\" answers"),
+                format!(
+                    "「{long}」里有 \"{first}\" 的「{short}」,两条规则回答不同:长的先答,由 \"{second}\" 回"
+                ),
+                format!(
+                    "\"{long}\" contains \"{short}\" of \"{first}\", which answers differently: the longer one wins, \"{second}\" answers"
+                ),
             );
-            let diagnostic =
-                Diagnostic::new(Code::Contained, place(*spot, self.set, files), words)
-                    .label(place(other, self.set, files), here(first));
+            let diagnostic = Diagnostic::new(Code::Contained, place(*spot, self.set, files), words)
+                .label(place(other, self.set, files), here(first));
             remarks.push(diagnostic);
         }
     }
