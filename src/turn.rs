@@ -6,27 +6,57 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::decide::{ActiveRules, Decision, Memory, Outcome, decide};
+use crate::decide::{ActiveRules, Asked, Decision, Memory, Outcome, Step, decide};
 use crate::model::entry::{Move, Push, Spoken};
 use crate::model::message::PushError;
 use crate::model::{
-    AccountName, By, Content, Conversation, Incoming, OpenId, Reply, Time, Turn, TurnKey,
+    AccountName, By, Content, Conversation, HookAnswer, HookCall, HookFault, Incoming, MediaIds,
+    OpenId, Reply, State, Time, Turn, TurnKey,
 };
 use crate::store::{Claim, Error, Store};
 
 /// Says whether an account can push now.
 pub type CanPush = Arc<dyn Fn() -> bool + Send + Sync>;
+/// Says which files of rules an account can send now.
+pub type Media = Arc<dyn Fn(&AccountName) -> Arc<MediaIds> + Send + Sync>;
+/// Asks another system; always ends, within [`HOOK_WITHIN`](crate::model::hook::HOOK_WITHIN).
+pub type AskHook = Arc<dyn Fn(HookCall) -> BoxFuture<'static, HookAnswer> + Send + Sync>;
+
+/// What a turn asks of the world besides the store and the rules.
+#[derive(Clone)]
+pub struct World {
+    /// Accounts absent from it cannot push.
+    pub can_push: HashMap<AccountName, CanPush>,
+    /// Uploaded files.
+    pub media: Media,
+    /// Other systems.
+    pub ask_hook: AskHook,
+}
+
+impl World {
+    /// Nothing can be pushed, nothing was uploaded, nobody answers.
+    pub fn empty() -> Self {
+        Self {
+            can_push: HashMap::new(),
+            media: Arc::new(|_| Arc::new(MediaIds::none())),
+            ask_hook: Arc::new(|_| {
+                Box::pin(std::future::ready(HookAnswer::Failed(HookFault::Offline)))
+            }),
+        }
+    }
+}
 
 /// Everything a turn needs; one value for the whole server.
 pub struct Turns {
     store: Arc<dyn Store>,
     rules: Arc<ArcSwap<ActiveRules>>,
-    can_push: HashMap<AccountName, CanPush>,
+    world: World,
     deadline: Duration,
     late: LateTurns,
 }
@@ -87,17 +117,17 @@ impl Answered {
 }
 
 impl Turns {
-    /// Turns on this store, with the rules that are active at each moment. Accounts absent from `can_push` cannot push.
+    /// Turns on this store, with the rules that are active at each moment.
     pub fn new(
         store: Arc<dyn Store>,
         rules: Arc<ArcSwap<ActiveRules>>,
-        can_push: HashMap<AccountName, CanPush>,
+        world: World,
         deadline: Duration,
     ) -> Self {
         Self {
             store,
             rules,
-            can_push,
+            world,
             deadline,
             late: LateTurns::default(),
         }
@@ -105,7 +135,7 @@ impl Turns {
 
     /// Whether this account can push now.
     pub fn can_push(&self, account: &AccountName) -> bool {
-        self.can_push.get(account).is_some_and(|can| can())
+        self.world.can_push.get(account).is_some_and(|can| can())
     }
 
     /// Answers a message, always, and by the deadline. A turn that is not finished by then goes on by itself: its answer
@@ -150,14 +180,24 @@ impl Turns {
             Err(error) => return self.unkept(key, at, is_event, None, &error),
         };
         let rules = self.rules.load();
-        let can_push = self.can_push(&account);
         let memory = Memory {
+            can_push: self.can_push(&account),
+            media: (self.world.media)(&account),
+            waiting: self.waiting(&account, conversation.as_deref(), &rules),
             account,
             key,
             conversation,
-            can_push,
         };
-        let decision = decide(&incoming, &memory, &rules, at);
+        let decision = match decide(&incoming, &memory, &rules, at) {
+            Step::Done(decision) => decision,
+            Step::Ask(asked) => {
+                // The set that asked also answers, even if another has become active.
+                let rules = Guard::into_inner(rules);
+                let Asked { call, continuation } = *asked;
+                let answer = (self.world.ask_hook)(call).await;
+                continuation.resume(&answer, &incoming, &memory, &rules, at)
+            }
+        };
         let Memory { account, .. } = memory;
         let Decision {
             outcome,
@@ -203,6 +243,23 @@ impl Turns {
             },
             Err(error) => self.unkept(key, at, is_event, answered.own, &error),
         }
+    }
+
+    /// How many other conversations of the account wait, where a reply says so.
+    fn waiting(
+        &self,
+        account: &AccountName,
+        own: Option<&Conversation>,
+        rules: &ActiveRules,
+    ) -> u32 {
+        if !rules.set.wants_queue() {
+            return 0;
+        }
+        let counts = self.store.counts().into_iter();
+        let of_account = counts.filter(|(of, state, _)| of == account && *state == State::Waiting);
+        let waiting: usize = of_account.map(|(_, _, count)| count).sum();
+        let is_own = own.is_some_and(|own| own.state == State::Waiting);
+        u32::try_from(waiting.saturating_sub(usize::from(is_own))).unwrap_or(u32::MAX)
     }
 
     /// Claims a turn. A repeat of a turn that was late hears of its answer only when it is settled whether that travels as

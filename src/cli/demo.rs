@@ -20,12 +20,12 @@ use super::simulate::{Typed, print_line, report, say, typed};
 use super::try_out::candidate_in_words;
 use super::{logging, sample};
 use crate::config::LogFormat;
-use crate::decide::inline;
-use crate::decide::tried::question;
+use crate::decide::tried::tried;
+use crate::decide::{ActiveRules, Memory, decide, inline};
 use crate::model::desk::DeskSettings;
-use crate::model::{AccountName, OpenId, State};
-use crate::rules::{Asked, Lang, Options, RuleSet, compile};
-use crate::server::{AccountSettings, Application, PublicUrl, Settings};
+use crate::model::{AccountName, OpenId, State, TurnKey};
+use crate::rules::{Asked, Lang, Options, compile};
+use crate::server::{AccountSettings, Application, PublicUrl, Settings, now};
 use crate::simulator::{self, Delivered, Follower, Shown, Wechat};
 use crate::wechat::client::ClientSettings;
 use crate::wechat::{Account, AesKey, Mode};
@@ -185,11 +185,15 @@ fn account(api_base: &str) -> anyhow::Result<simulator::AccountSettings> {
     })
 }
 
-fn rules(home: &Path) -> anyhow::Result<RuleSet> {
+fn rules(home: &Path) -> anyhow::Result<ActiveRules> {
     let compiled = compile(&read(&home.join("rules"))?, &Options::default());
-    compiled
+    let set = compiled
         .rules
-        .context("the rules directory has errors; see `wxreply check`")
+        .context("the rules directory has errors; see `wxreply check`")?;
+    Ok(ActiveRules {
+        set,
+        revision: None,
+    })
 }
 
 /// What happens when the conversation is over.
@@ -206,7 +210,7 @@ struct Stage {
     account: simulator::Account,
     follower: Follower,
     api: Local,
-    rules: RuleSet,
+    rules: ActiveRules,
 }
 
 impl Stage {
@@ -295,10 +299,10 @@ impl Stage {
         let good = report(delivered)?;
         let account = AccountName::parse(ACCOUNT)?;
         let message = inline::incoming(asked, &OpenId::parse(follower.openid())?);
-        let question = question(&message.content);
-        let candidates = self
-            .rules
-            .explain(&self.rules.find(&account, &question), &question);
+        let memory = Memory::empty(account, TurnKey::of_text(&asked.to_string()));
+        let now = now();
+        let step = decide(&message, &memory, &self.rules, now);
+        let candidates = tried(&step, &message, &self.rules.set, now).candidates;
         if candidates.is_empty() {
             say("  决定  没有规则对得上")?;
         }

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use super::check::{Language, read, root};
 use super::print;
 use crate::decide::tried::{Tried, tried};
-use crate::decide::{ActiveRules, Memory, Silence, decide, inline};
+use crate::decide::{ActiveRules, Memory, Silence, Step, decide, inline};
 use crate::model::{AccountName, OpenId, Time, TurnKey};
 use crate::rules::diagnostic::render;
 use crate::rules::{Asked, Compiled, Explained, Lang, Options, Severity, compile};
@@ -76,11 +76,16 @@ impl Args {
         // What is random depends on the text and the follower alone, so that a try can be repeated.
         let key = TurnKey::of_text(&format!("{follower}\n{asked}"));
         let memory = Memory::empty(account, key);
-        let decision = decide(&message, &memory, &rules, self.at.unwrap_or_else(now));
-        let tried = tried(&decision, &message, &rules.set);
+        let at = self.at.unwrap_or_else(now);
+        let step = decide(&message, &memory, &rules, at);
+        let silence = match &step {
+            Step::Done(decision) => decision.silence,
+            Step::Ask(_) => None,
+        };
+        let tried = tried(&step, &message, &rules.set, at);
         print(&match self.format {
             Format::Json => format!("{}\n", serde_json::to_string_pretty(&tried)?),
-            Format::Text => in_words(&tried, &asked, decision.silence, &memory.account, lang),
+            Format::Text => in_words(&tried, &asked, silence, &memory.account, lang),
         })?;
         Ok(ExitCode::SUCCESS)
     }
@@ -168,6 +173,9 @@ fn in_words(
             &said.map_or_else(|| reply.to_string(), str::to_owned),
         );
     }
+    if let Some(asked) = &tried.hook {
+        line(("查询", "asks"), &asked.to_string());
+    }
     if let Asked::Say(_) = asked {
         line(("比对", "compared"), &tried.normalized);
     }
@@ -201,11 +209,27 @@ fn decision(tried: &Tried, silence: Option<Silence>, lang: Lang) -> String {
             format!("规则 {rule} 转到微信客服"),
             format!("rule {rule} hands over to WeChat's desk"),
         ),
-        "escalate" => ("转给人".to_owned(), "goes to a person".to_owned()),
+        "escalate" if rule.is_empty() => ("转给人".to_owned(), "goes to a person".to_owned()),
+        "escalate" => (
+            format!("规则 {rule} 转给人"),
+            format!("rule {rule} calls a person"),
+        ),
+        "form" => (
+            format!("规则 {rule} 的表单在问"),
+            format!("the form of rule {rule} asks"),
+        ),
+        "hook" => (
+            format!("规则 {rule} 先去问别的系统"),
+            format!("rule {rule} asks another system first"),
+        ),
         other => match silence {
             Some(Silence::Uncovered) => (
                 "不回复:没有规则管这个".to_owned(),
                 "silence: no rule covers it".to_owned(),
+            ),
+            Some(Silence::Rule) => (
+                format!("不回复:规则 {rule} 这时不说话"),
+                format!("silence: rule {rule} says nothing now"),
             ),
             Some(Silence::Unsubscribed) => (
                 "不回复:粉丝已经取消关注".to_owned(),

@@ -3,22 +3,21 @@
 
 use std::time::Duration;
 
-use super::{ActiveRules, Decision, Memory, Outcome, join};
+use super::case::Case;
+use super::{Decision, Outcome, join};
 use crate::model::entry::{Move, Push, Reason, Spoken};
-use crate::model::{By, Content, Conversation, Incoming, Reply, Time};
+use crate::model::{By, Conversation, Reply};
 
 /// By then the passive response of a turn has been written or WeChat has hung up (it waits five seconds).
-const PASSIVE_WRITTEN: Duration = Duration::from_secs(5);
+pub(super) const PASSIVE_WRITTEN: Duration = Duration::from_secs(5);
 
 /// Puts answers that waited before what the turn itself says.
 pub(super) fn hand_out(
-    message: &Incoming,
+    case: &Case<'_>,
     mut decision: Decision,
     conversation: &Conversation,
-    memory: &Memory,
-    rules: &ActiveRules,
-    now: Time,
 ) -> Decision {
+    let now = case.now;
     let from_person = conversation
         .held(now)
         .next()
@@ -51,40 +50,31 @@ pub(super) fn hand_out(
         if joined.own_fits {
             decision.answer.own = Some(own);
         } else {
-            decision.answer.push = own_as_push(message, &own, conversation, memory, rules, now);
+            decision.answer.push = own_as_push(case, &own, conversation);
             decision.answer.own = decision.answer.push.is_some().then_some(own);
         }
+    }
+    if decision.answer.own.is_none() {
+        decision.answer.more.clear();
+    } else if decision.answer.push.is_some() {
+        let left = usize::from(case.pushes_left());
+        decision.answer.more.truncate(left.saturating_sub(1));
     }
     decision
 }
 
 /// A rule's answer that did not fit behind held ones: pushed where the bot's share of the window allows, else dropped.
-fn own_as_push(
-    message: &Incoming,
-    own: &Spoken,
-    conversation: &Conversation,
-    memory: &Memory,
-    rules: &ActiveRules,
-    now: Time,
-) -> Option<Push> {
+fn own_as_push(case: &Case<'_>, own: &Spoken, conversation: &Conversation) -> Option<Push> {
+    let now = case.now;
     let stays =
         conversation.held(now).count() > join::join(conversation.held(now), None).given.len();
-    let mut window = conversation.window;
-    match message.content {
-        Content::Event(_) => window.tap(now),
-        _ => window.message(now),
-    }
     let is_transfer = matches!(own.reply, Reply::Transfer { .. });
-    if !memory.can_push
-        || is_transfer
-        || stays
-        || window.left(now) <= rules.set.settings().human_reserve
-    {
+    if is_transfer || stays || case.pushes_left() == 0 {
         return None;
     }
     Some(Push::of_turn(
         own,
-        memory.key,
+        case.memory.key,
         now,
         now.plus(PASSIVE_WRITTEN),
         None,

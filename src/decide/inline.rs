@@ -2,8 +2,10 @@
 //! Owns: how a test's question becomes a message, what counts as passed. Uses: rules, model. Never: I/O, the clock.
 
 use super::tried::question;
-use super::{ActiveRules, Decision, Memory, decide};
-use crate::model::{By, Content, Event, EventKind, Incoming, OpenId, Time, TurnKey};
+use super::{ActiveRules, Decision, Memory, Step, decide};
+use crate::model::{
+    By, Content, Event, EventKind, HookAnswer, HookFault, Incoming, OpenId, Time, TurnKey,
+};
 use crate::rules::diagnostic::Words;
 use crate::rules::{Asked, Code, Diagnostic, InlineTest};
 
@@ -19,14 +21,30 @@ pub fn run_tests(rules: &ActiveRules) -> Vec<Diagnostic> {
         let message = incoming(&test.asked, &follower);
         let key = TurnKey::of_text(&test.asked.to_string());
         let memory = Memory::empty(test.account.clone(), key);
-        judge(
-            &test,
-            &decide(&message, &memory, rules, TEST_TIME),
-            &message,
-            rules,
-        )
+        let step = decide(&message, &memory, rules, TEST_TIME);
+        let decision = settled(step, &message, &memory, rules, TEST_TIME);
+        judge(&test, &decision, &message, rules)
     });
     failed.collect()
+}
+
+/// The decision; where another system would be asked, it does not answer.
+fn settled(
+    step: Step,
+    message: &Incoming,
+    memory: &Memory,
+    rules: &ActiveRules,
+    now: Time,
+) -> Decision {
+    match step {
+        Step::Done(decision) => decision,
+        Step::Ask(asked) => {
+            let answer = HookAnswer::Failed(HookFault::Offline);
+            asked
+                .continuation
+                .resume(&answer, message, memory, rules, now)
+        }
+    }
 }
 
 /// The message that a test, or `try`, asks about.
@@ -134,9 +152,7 @@ fn judge(
         .own
         .as_ref()
         .filter(|own| own.by == By::Rule);
-    let answered = own
-        .and_then(|own| own.rule.as_ref())
-        .map_or("", |rule| rule.as_str());
+    let answered = decision.rule.as_ref().map_or("", |rule| rule.as_str());
     let named = |id: &str, (nobody_zh, nobody_en): (&str, &str)| {
         if id.is_empty() {
             (nobody_zh.to_owned(), nobody_en.to_owned())
@@ -184,7 +200,9 @@ fn judge(
 /// Who was considered, and what became of each.
 fn trace(decision: &Decision, message: &Incoming, rules: &ActiveRules) -> Option<Words> {
     let found = decision.found.as_ref()?;
-    let explained = rules.set.explain(found, &question(&message.content));
+    let explained = rules
+        .set
+        .explain(found, &question(&message.content), TEST_TIME);
     if explained.is_empty() {
         return None;
     }

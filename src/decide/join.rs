@@ -64,6 +64,11 @@ pub(super) fn join<'a>(held: impl Iterator<Item = &'a Push>, own: Option<&Reply>
     }
 }
 
+/// Two texts of one rule as one, where they fit.
+pub(super) fn both(first: &str, second: &str) -> Option<Arc<str>> {
+    fits(first, BETWEEN, second).then(|| [first, BETWEEN, second].concat().into())
+}
+
 fn fits(text: &str, between: &str, more: &str) -> bool {
     text.is_empty() && more.len() <= TEXT_LIMIT
         || text.len() + between.len() + more.len() <= TEXT_LIMIT

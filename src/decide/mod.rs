@@ -1,11 +1,18 @@
 //! Decides what one message leads to, from what is known of its follower and from the rules. Pure.
-//! Owns: the order crisis > held answer > a person owns it > rules > escalate. Uses: rules, model. Never: I/O, the clock, randomness.
+//! Owns: the order held answer > a person owns it > form > rules > escalate. Uses: rules, model. Never: I/O, the clock, randomness.
 //!
 //! The webhook, `try`, the console, inline tests and back-tests all call [`decide`].
 
+mod case;
+mod form;
+mod gaps;
 mod held;
+mod hook;
 pub mod inline;
 mod join;
+mod offer;
+mod several;
+mod speak;
 pub mod tried;
 
 use std::sync::Arc;
@@ -13,8 +20,13 @@ use std::time::Duration;
 
 use crate::model::conversation::{Conversation, State};
 use crate::model::entry::{Answer, Move, Priority, Reason, Spoken};
-use crate::model::{AccountName, By, Content, EventKind, Incoming, OpenId, Reply, Time, TurnKey};
-use crate::rules::{Found, Question, RuleSet};
+use crate::model::{
+    AccountName, By, Content, EventKind, Incoming, MediaIds, OpenId, Reply, RuleId, Time, TurnKey,
+};
+use crate::rules::{Course, Found, RuleSet};
+use case::Case;
+pub use hook::{Asked, Continuation};
+use speak::Lead;
 
 /// How often a question may be answered in ten minutes before a person looks at it.
 const SAME_QUESTION: usize = 3;
@@ -41,6 +53,10 @@ pub struct Memory {
     pub conversation: Option<Arc<Conversation>>,
     /// Whether the account can push at all.
     pub can_push: bool,
+    /// Which files of rules can be sent now.
+    pub media: Arc<MediaIds>,
+    /// How many other conversations of the account wait for a person.
+    pub waiting: u32,
 }
 
 impl Memory {
@@ -51,6 +67,8 @@ impl Memory {
             key,
             conversation: None,
             can_push: false,
+            media: Arc::new(MediaIds::Assumed),
+            waiting: 0,
         }
     }
 }
@@ -62,6 +80,8 @@ pub struct Decision {
     pub outcome: Outcome,
     /// What is said and where the conversation goes.
     pub answer: Answer,
+    /// The rule that decided, whether it says something or not.
+    pub rule: Option<RuleId>,
     /// What the rules found, when they were asked.
     pub found: Option<Found>,
     /// Why nothing is said, when nothing is.
@@ -85,6 +105,8 @@ pub enum Outcome {
     Held,
     /// Tencent's desk takes over.
     Desk,
+    /// A form asks something.
+    Form,
 }
 
 impl Outcome {
@@ -96,6 +118,7 @@ impl Outcome {
             Self::Escalate => "escalate",
             Self::Held => "held",
             Self::Desk => "desk",
+            Self::Form => "form",
         }
     }
 }
@@ -111,37 +134,66 @@ pub enum Silence {
     Unsubscribed,
     /// An ack was given a short while ago, or none is set.
     AckedBefore,
+    /// The rule that covers it says nothing, on purpose or until its time has come.
+    Rule,
+}
+
+/// A decision, or what must be asked first.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// It is decided.
+    Done(Decision),
+    /// Another system is to be asked; [`Continuation::resume`] decides with its answer.
+    Ask(Box<Asked>),
 }
 
 /// Decides what `message` leads to. Depends on nothing but its arguments.
-pub fn decide(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Time) -> Decision {
+pub fn decide(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Time) -> Step {
     if let Content::Event(event) = &message.content {
         match event.kind {
-            EventKind::Unsubscribe => return unsubscribed(memory),
+            EventKind::Unsubscribe => return Step::Done(unsubscribed(memory)),
             EventKind::UserAuthorizationCancellation => {
                 let erase = event.field("OpenID").and_then(|id| OpenId::parse(id).ok());
-                return Decision {
+                return Step::Done(Decision {
                     erase,
                     ..silent(Silence::Uncovered, false)
-                };
+                });
             }
             _ => {}
         }
     }
-    let conversation = memory.conversation.as_deref();
-    let collects = match &message.content {
+    let case = Case {
+        message,
+        memory,
+        rules,
+        now,
+    };
+    let step = match case.conversation() {
+        Some(known) if person_speaks(known, rules, now) => beside_person(&case, known),
+        _ => without_person(&case),
+    };
+    match step {
+        Step::Done(decision) => Step::Done(finished(&case, decision)),
+        asks @ Step::Ask(_) => asks,
+    }
+}
+
+/// The decision with what concerns it whoever made it: a person who speaks, answers that waited.
+fn finished(case: &Case<'_>, mut decision: Decision) -> Decision {
+    let Some(known) = case.conversation() else {
+        return decision;
+    };
+    if person_speaks(known, case.rules, case.now) {
+        decision.answer.moved = to_person(case, known).answer.moved;
+    }
+    let collects = match &case.message.content {
         Content::Event(event) => event.kind.collects_held(),
         _ => true,
     };
-    let holds = collects && conversation.is_some_and(|known| known.held(now).next().is_some());
-    let decision = match conversation {
-        Some(known) if person_speaks(known, rules, now) => to_person(message, known),
-        _ => without_held(message, memory, rules, now),
-    };
-    match conversation {
-        Some(known) if holds => held::hand_out(message, decision, known, memory, rules, now),
-        _ => decision,
+    if collects && known.held(case.now).next().is_some() {
+        return held::hand_out(case, decision, known);
     }
+    decision
 }
 
 /// Whether rules are silent because a person, here or at Tencent's desk, speaks with the follower.
@@ -156,8 +208,20 @@ fn person_speaks(conversation: &Conversation, rules: &ActiveRules, now: Time) ->
     }
 }
 
-fn to_person(message: &Incoming, conversation: &Conversation) -> Decision {
-    let (is_kept, is_message) = match &message.content {
+/// While a person speaks, only rules that always do are heard.
+fn beside_person(case: &Case<'_>, conversation: &Conversation) -> Step {
+    if case.rules.set.has_always() {
+        let found = case.find();
+        let course = case.rules.set.course(&found, &case.memory.account);
+        if let Some(course) = course.filter(Course::is_always) {
+            return speak::speak(case, &course, Lead::found(found));
+        }
+    }
+    Step::Done(to_person(case, conversation))
+}
+
+fn to_person(case: &Case<'_>, conversation: &Conversation) -> Decision {
+    let (is_kept, is_message) = match &case.message.content {
         Content::Event(event) => (event.kind.is_kept(), false),
         _ => (true, true),
     };
@@ -172,123 +236,95 @@ fn to_person(message: &Incoming, conversation: &Conversation) -> Decision {
     decision
 }
 
-/// The decision as if nothing were held: a fixed line, a rule, or a person.
-fn without_held(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Time) -> Decision {
-    let settings = rules.set.settings();
-    let conversation = memory.conversation.as_deref();
-    if message.content.is_unsupported() {
-        let mut decision = silent(Silence::Uncovered, true);
-        if !settings.unsupported.is_empty() {
-            decision.outcome = Outcome::Reply;
-            decision.silence = None;
-            decision.answer.own = Some(fixed(By::System, &settings.unsupported));
+/// The decision when no person speaks: a fixed line, a running form, a choice by number, a rule, or a person.
+fn without_person(case: &Case<'_>) -> Step {
+    if case.message.content.is_unsupported() {
+        return Step::Done(unsupported(case));
+    }
+    if let Some(known) = case
+        .conversation()
+        .and_then(|known| known.remembered.as_deref())
+    {
+        if let Some(form) = known.form.as_ref().filter(|form| case.now < form.until)
+            && let Some(step) = form::go_on(case, form)
+        {
+            return step;
         }
-        return decision;
-    }
-    let found = find(&message.content, &memory.account, &rules.set);
-    let answered = found.as_ref().and_then(|found| rules.set.answer(found));
-    let is_event = matches!(message.content, Content::Event(_));
-    match answered {
-        // The desk takes messages only (WeChat: 将消息转发到客服).
-        Some(answered) if !(is_event && matches!(answered.reply, Reply::Transfer { .. })) => {
-            let mut decision = silent(Silence::Uncovered, true);
-            decision.silence = None;
-            decision.outcome = Outcome::Reply;
-            if matches!(answered.reply, Reply::Transfer { .. }) {
-                decision.outcome = Outcome::Desk;
-                decision.answer.moved = Some(Move::External {
-                    until: now.plus(EXTERNAL_FOR),
-                });
-            } else {
-                let normalized = found.as_ref().map_or("", |found| found.normalized());
-                count_question(&mut decision.answer, message, normalized, conversation, now);
-            }
-            decision.answer.own = Some(Spoken {
-                by: By::Rule,
-                rule: Some(answered.rule),
-                revision: rules.revision,
-                reply: answered.reply,
-            });
-            decision.found = found;
-            decision
-        }
-        _ => Decision {
-            found,
-            ..uncovered(message, rules, conversation, now)
-        },
-    }
-}
-
-/// Asks the rules: for words first, then for the kind of message.
-fn find(content: &Content, account: &AccountName, rules: &RuleSet) -> Option<Found> {
-    if let Content::Event(event) = content {
-        return Some(rules.find(account, &Question::Event(event)));
-    }
-    if let Some(words) = content.words() {
-        let found = rules.find(account, &Question::Words(words));
-        if found.winner().is_some() || matches!(content, Content::Text { .. }) {
-            return Some(found);
+        if let Some(offer) = known.offer.as_ref().filter(|offer| case.now < offer.until)
+            && let Some(step) = offer::choice(case, offer)
+        {
+            return step;
         }
     }
-    Some(rules.find(account, &Question::Kind(content.kind())))
+    by_rules(case, Lead::default())
 }
 
-/// Counts a question that a rule answers; the third identical one in ten minutes goes to a person as well. Also ends
-/// what is over: a conversation whose quiet time has passed goes back to the rules.
-fn count_question(
-    answer: &mut Answer,
-    message: &Incoming,
-    normalized: &str,
-    conversation: Option<&Conversation>,
-    now: Time,
-) {
-    let state = conversation.map_or(State::Bot, |known| known.state);
-    if matches!(state, State::Follower | State::External) {
-        answer.moved = Some(Move::Bot);
-    }
-    // A voice that was matched by its kind alone asks nothing that could be compared.
-    if message.content.words().is_none() || normalized.is_empty() {
-        return;
-    }
-    let question = digest(normalized);
-    answer.question = Some(question);
-    let before = conversation.map_or(0, |known| known.asked(question, now));
-    let is_queued = matches!(state, State::Waiting | State::Held | State::Snoozed);
-    if before + 1 >= SAME_QUESTION && !is_queued {
-        answer.moved = Some(Move::Escalate {
-            reason: Reason::Repeated,
-            priority: Priority::Normal,
-            note: None,
-        });
-    }
+/// What the rules say, or what is done where they say nothing. Of `lead` only what is to be noted counts.
+fn by_rules(case: &Case<'_>, lead: Lead) -> Step {
+    let found = case.find();
+    let Some(course) = case.rules.set.course(&found, &case.memory.account) else {
+        let mut decision = uncovered(case, &found);
+        decision.answer.noted.extend(lead.noted);
+        decision.found = Some(found);
+        return Step::Done(decision);
+    };
+    let lead = Lead {
+        found: Some(found),
+        ..lead
+    };
+    speak::speak(case, &course, lead)
 }
 
-/// No rule covers it: a message goes to a person, an event is only noted.
-fn uncovered(
-    message: &Incoming,
-    rules: &ActiveRules,
-    conversation: Option<&Conversation>,
-    now: Time,
-) -> Decision {
-    if let Content::Event(event) = &message.content {
+fn unsupported(case: &Case<'_>) -> Decision {
+    let mut decision = silent(Silence::Uncovered, true);
+    let line = &case.rules.set.settings().unsupported;
+    if !line.is_empty() {
+        decision.outcome = Outcome::Reply;
+        decision.silence = None;
+        decision.answer.own = Some(fixed(By::System, line));
+    }
+    decision
+}
+
+/// No rule covers it: a message goes to a person unless something close can be offered, an event is only noted.
+fn uncovered(case: &Case<'_>, found: &Found) -> Decision {
+    if let Content::Event(event) = &case.message.content {
         return silent(Silence::Uncovered, event.kind.is_kept());
     }
-    let settings = rules.set.settings();
+    offer::make(case, found)
+        .unwrap_or_else(|| to_people(case, Reason::Unmatched, Priority::Normal, None))
+}
+
+/// A person must answer; the follower reads the ack, unless that was a short while ago. Events are only noted.
+fn to_people(
+    case: &Case<'_>,
+    reason: Reason,
+    priority: Priority,
+    note: Option<Arc<str>>,
+) -> Decision {
+    let settings = case.rules.set.settings();
     let mut decision = silent(Silence::AckedBefore, true);
     decision.outcome = Outcome::Escalate;
     decision.answer.moved = Some(Move::Escalate {
-        reason: Reason::Unmatched,
-        priority: Priority::Normal,
-        note: None,
+        reason,
+        priority,
+        note,
     });
-    let acked_at = conversation.and_then(|known| known.acked_at);
-    let is_due = acked_at.is_none_or(|at| now.since(at) >= settings.ack_every);
-    let is_known = !matches!(message.content, Content::Unknown { .. });
+    let acked_at = case.conversation().and_then(|known| known.acked_at);
+    let is_due = acked_at.is_none_or(|at| case.now.since(at) >= settings.ack_every);
+    let is_known = !matches!(case.message.content, Content::Unknown { .. });
     if is_due && is_known && !settings.ack.is_empty() {
         decision.silence = None;
         decision.answer.own = Some(fixed(By::Ack, &settings.ack));
     }
     decision
+}
+
+/// Names another reason for a call to people.
+fn blame(decision: &mut Decision, because: Reason) {
+    if let Some(Move::Escalate { reason, .. }) = &mut decision.answer.moved {
+        *reason = because;
+    }
 }
 
 fn unsubscribed(memory: &Memory) -> Decision {
@@ -302,6 +338,7 @@ fn silent(why: Silence, is_kept: bool) -> Decision {
     Decision {
         outcome: Outcome::Silence,
         answer: Answer::default(),
+        rule: None,
         found: None,
         silence: Some(why),
         is_kept,

@@ -3,7 +3,9 @@
 use super::*;
 use crate::model::conversation::Act;
 use crate::model::entry::{Change, Entry, Turn};
-use crate::model::{AgentName, Content, ConversationId, Event, Incoming, RuleFiles};
+use crate::model::{
+    AgentName, Content, ConversationId, Event, HookAnswer, HookCall, Incoming, RuleFiles,
+};
 use crate::rules::{Options, compile};
 
 const START: Time = Time::from_millis(1_718_200_000_000);
@@ -69,6 +71,10 @@ struct Talk {
     can_push: bool,
     n: u64,
     now: Time,
+    /// What other systems were asked.
+    asked: Vec<HookCall>,
+    /// What they answer.
+    answer: HookAnswer,
 }
 
 impl Talk {
@@ -79,6 +85,8 @@ impl Talk {
             can_push: true,
             n: 0,
             now: START,
+            asked: Vec::new(),
+            answer: HookAnswer::Missing,
         }
     }
 
@@ -101,8 +109,18 @@ impl Talk {
             key,
             conversation: self.known.clone().map(Arc::new),
             can_push: self.can_push,
+            ..Memory::empty(shop(), key)
         };
-        let decision = decide(&incoming, &memory, &self.rules, self.now);
+        let decision = match decide(&incoming, &memory, &self.rules, self.now) {
+            Step::Done(decision) => decision,
+            Step::Ask(asked) => {
+                self.asked.push(asked.call);
+                let answer = &self.answer;
+                asked
+                    .continuation
+                    .resume(answer, &incoming, &memory, &self.rules, self.now)
+            }
+        };
         if decision.is_kept {
             let known = self.known.get_or_insert_with(|| {
                 Conversation::new(

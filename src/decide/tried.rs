@@ -4,9 +4,9 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Decision;
-use crate::model::{By, Content, Incoming, Reply};
-use crate::rules::{Explained, Question, RuleSet};
+use super::{Decision, Step};
+use crate::model::{Content, Incoming, Reply, Time};
+use crate::rules::{Explained, Found, Question, RuleSet};
 
 /// A decision with its explanation.
 #[derive(Clone, Debug, Serialize)]
@@ -15,36 +15,68 @@ pub struct Tried {
     pub decision: &'static str,
     /// The rule that answers.
     pub rule: Option<String>,
-    /// What the follower reads at once, each an object with the reply's kind as its only key.
+    /// What the follower reads, at once and pushed behind it, each an object with the reply's kind as its only key.
     pub replies: Vec<Value>,
     /// The text as it was compared.
     pub normalized: String,
     /// Who was considered, best first.
     pub candidates: Vec<Explained>,
+    /// What another system would be asked, when that decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Value>,
 }
 
-/// Explains the decision on a message.
-pub fn tried(decision: &Decision, message: &Incoming, rules: &RuleSet) -> Tried {
+/// Explains what a message leads to.
+pub fn tried(step: &Step, message: &Incoming, rules: &RuleSet, now: Time) -> Tried {
+    let question = question(&message.content);
+    let explained = |found: Option<&Found>| {
+        let candidates = found.map(|found| rules.explain(found, &question, now));
+        let normalized = found.map_or("", Found::normalized).to_owned();
+        (normalized, candidates.unwrap_or_default())
+    };
+    match step {
+        Step::Done(decision) => {
+            let (normalized, candidates) = explained(decision.found.as_ref());
+            let pushed = decision.answer.more.iter().map(|push| &push.reply);
+            let rule = decision.rule.as_ref();
+            Tried {
+                decision: decision.outcome.word(),
+                rule: rule.map(|rule| rule.as_str().to_owned()),
+                replies: given(decision)
+                    .into_iter()
+                    .chain(pushed)
+                    .map(reply)
+                    .collect(),
+                normalized,
+                candidates,
+                hook: None,
+            }
+        }
+        Step::Ask(asked) => {
+            let (normalized, candidates) = explained(asked.continuation.found());
+            let call = &asked.call;
+            let fields = call.fields.iter();
+            let fields = fields.map(|(name, text)| (name.to_string(), Value::from(&**text)));
+            Tried {
+                decision: "hook",
+                rule: Some(call.rule.as_str().to_owned()),
+                replies: Vec::new(),
+                normalized,
+                candidates,
+                hook: Some(json!({ "url": &*call.url, "body": Value::Object(fields.collect()) })),
+            }
+        }
+    }
+}
+
+/// What the follower reads at once.
+fn given(decision: &Decision) -> Option<&Reply> {
     let own = decision.answer.own.as_ref();
-    let found = decision.found.as_ref();
-    let by_rule = own.filter(|own| own.by == By::Rule);
-    let given = decision
+    decision
         .answer
         .joined
         .as_ref()
-        .or(own.map(|own| &own.reply));
-    let question = question(&message.content);
-    Tried {
-        decision: decision.outcome.word(),
-        rule: by_rule
-            .and_then(|own| own.rule.as_ref())
-            .map(|rule| rule.as_str().to_owned()),
-        replies: given.map(reply).into_iter().collect(),
-        normalized: found.map_or("", |found| found.normalized()).to_owned(),
-        candidates: found
-            .map(|found| rules.explain(found, &question))
-            .unwrap_or_default(),
-    }
+        .or(own.map(|own| &own.reply))
 }
 
 /// The question that a message puts to the rules first.

@@ -19,6 +19,12 @@ pub struct DeskSettings {
     pub human_reserve: u8,
     /// How long after an agent's answer the rules stay silent.
     pub quiet_after: Duration,
+    /// At most so many of the closest rules are offered for a number when none is certain; 0 turns it off.
+    pub offer: u8,
+    /// What stands above them.
+    pub offer_text: Arc<str>,
+    /// How long a person needs for one conversation, as `{queue.eta}` reckons.
+    pub answer_takes: Duration,
 }
 
 impl Default for DeskSettings {
@@ -30,6 +36,9 @@ impl Default for DeskSettings {
             unsupported: "这种消息我看不到,用文字说说好吗?".into(),
             human_reserve: 3,
             quiet_after: Duration::from_secs(1800),
+            offer: 0,
+            offer_text: "你是想问:".into(),
+            answer_takes: Duration::from_secs(180),
         }
     }
 }

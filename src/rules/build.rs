@@ -8,16 +8,22 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 
+use super::allow::{self, Allowed};
 use super::checked::{self, Checked};
 use super::compile::Options;
-use super::diagnostic::{Code, Diagnostic, Fix, Remarks, Words};
+use super::condition::Hours;
+use super::diagnostic::{Code, Diagnostic, Fix, PER_FILE, Place, Remarks, Words};
+use super::extra::{self, Around, Deeds};
 use super::fields;
 use super::index::{EventRules, Group, Lists, RegexRule, Rule, RuleNumber, RuleSet, Use};
-use super::inline_tests::InlineTests;
+use super::inline_tests::{self, InlineTests};
 use super::lint::{self, Spot, Trigger};
+use super::lookup::Tables;
 use super::mend;
 use super::pattern::Pattern;
+use super::resolve::Pending;
 use super::rule::Written;
+use super::script::{self, Asks};
 use super::sheet::{Sheet, Text};
 use super::source::Source;
 use super::words::{Word, Words as Keywords};
@@ -28,7 +34,8 @@ pub(super) type Ids = HashMap<Box<str>, (u32, u32), RandomState>;
 
 /// A rule set under construction.
 pub(super) struct Build<'o> {
-    options: &'o Options,
+    pub(super) options: &'o Options,
+    files: &'o RuleFiles,
     pub(super) set: RuleSet,
     exact: Vec<(Word, RuleNumber)>,
     uses: Vec<(Word, Use)>,
@@ -39,11 +46,25 @@ pub(super) struct Build<'o> {
     seen: usize,
     /// Rules of the present file that do not name accounts themselves.
     inheriting: Vec<RuleNumber>,
-    default_accounts: Option<u32>,
+    /// Where rules of the present file without an owner stand, as many as are shown.
+    unowned: Vec<Place>,
+    defaults: Defaults,
+    tables: Tables,
+    written_hours: HashMap<Box<str>, u16>,
+    pub(super) allowed: Vec<Allowed>,
+    pub(super) pending: Pending,
+}
+
+/// `[defaults]` of the present file.
+#[derive(Default)]
+struct Defaults {
+    is_there: bool,
+    accounts: Option<u32>,
+    has_owner: bool,
 }
 
 impl<'o> Build<'o> {
-    pub(super) fn new(options: &'o Options) -> Self {
+    pub(super) fn new(files: &'o RuleFiles, options: &'o Options) -> Self {
         let set = RuleSet {
             settings: options.desk.clone(),
             rules: Vec::new(),
@@ -57,10 +78,18 @@ impl<'o> Build<'o> {
             always: Vec::new(),
             events: HashMap::default(),
             messages: Vec::new(),
+            has_always: false,
+            wants_queue: false,
+            named: HashMap::default(),
+            wordings: Vec::new(),
+            tables: Vec::new(),
             tests: InlineTests::default(),
+            scripts: Vec::new(),
+            calendars: Vec::new(),
         };
         Self {
             options,
+            files,
             set,
             exact: Vec::new(),
             uses: Vec::new(),
@@ -70,7 +99,12 @@ impl<'o> Build<'o> {
             triggers: HashMap::default(),
             seen: 0,
             inheriting: Vec::new(),
-            default_accounts: None,
+            unowned: Vec::new(),
+            defaults: Defaults::default(),
+            tables: Tables::default(),
+            written_hours: HashMap::new(),
+            allowed: Vec::new(),
+            pending: Pending::default(),
         }
     }
 
@@ -81,7 +115,7 @@ impl<'o> Build<'o> {
 
     /// How many tests were read.
     pub(super) fn tests(&self) -> usize {
-        self.set.tests.len()
+        self.set.tests.len() + self.pending.scripts()
     }
 
     pub(super) fn begin_file(&mut self, source: &Source<'_>) {
@@ -89,26 +123,30 @@ impl<'o> Build<'o> {
     }
 
     /// Gives the file's `[defaults]` to those of its rules that say nothing themselves, wherever in the file it stands.
-    pub(super) fn end_file(&mut self) {
-        let default = self.default_accounts.take();
+    pub(super) fn end_file(&mut self, remarks: &mut Remarks) {
+        let defaults = std::mem::take(&mut self.defaults);
         for number in self.inheriting.drain(..) {
-            let rule = usize::try_from(number)
-                .ok()
-                .and_then(|number| self.set.rules.get_mut(number));
-            if let Some(rule) = rule {
-                rule.accounts = default;
+            if let Some(rule) = self.set.rules.get_mut(widen(number)) {
+                rule.accounts = defaults.accounts;
             }
         }
+        for place in self.unowned.drain(..).filter(|_| !defaults.has_owner) {
+            let words = Words::new("这条规则没有负责人", "nobody owns this rule");
+            let help = Words::new("加一行 owner = \"…\"", "add a line owner = \"…\"");
+            remarks.push(Diagnostic::new(Code::NoOwner, place, words).help(help));
+        }
+        self.end_allowed(usize::MAX);
     }
 
-    /// Notes the accounts of `[defaults]`.
+    /// Notes what `[defaults]` says.
     pub(super) fn defaults(
         &mut self,
         sheet: &mut Sheet<'_>,
-        accounts: &[Text<'_>],
+        accounts: Option<&[Text<'_>]>,
+        has_owner: bool,
         span: Range<usize>,
     ) {
-        if self.default_accounts.is_some() {
+        if self.defaults.is_there {
             let words = Words::new(
                 "一个文件只能有一个 [defaults]",
                 "a file has one [defaults] only",
@@ -116,29 +154,62 @@ impl<'o> Build<'o> {
             sheet.report(Code::Together, span, words);
             return;
         }
-        self.default_accounts = self.accounts(sheet, accounts, span);
+        self.defaults = Defaults {
+            is_there: true,
+            accounts: accounts.and_then(|accounts| self.accounts(sheet, accounts, span)),
+            has_owner,
+        };
+    }
+
+    /// The remarks that the rule before this place allows end here.
+    fn end_allowed(&mut self, at: usize) {
+        if let Some(last) = self
+            .allowed
+            .last_mut()
+            .filter(|last| last.span.end == usize::MAX)
+        {
+            last.span.end = at;
+        }
     }
 
     /// Adds a rule, reporting what is wrong with it.
     pub(super) fn add(&mut self, sheet: &mut Sheet<'_>, written: &Written<'_>) {
         self.seen += 1;
+        self.end_allowed(written.head.start);
         let id = self.id(sheet, written);
         self.remark_on_care(sheet, written);
         fields::check_together(sheet, written);
-        if let (Some((date, span)), Some(today)) = (&written.review_by, self.options.today) {
-            lint::check_review(sheet, (date, span.clone()), today);
+        let today = self
+            .options
+            .today
+            .map(|today| (today, &self.options.timezone));
+        if let (Some(review), Some(today)) = (&written.review_by, today) {
+            lint::check_review(sheet, review, today);
         }
         let checked = checked::check(sheet, written, &mut self.set.words);
         lint::check_keywords(sheet, written, &checked, &self.set.words);
-        // Where a trigger was not understood, nobody can tell which placeholders it would give.
-        let is_readable = checked.is_whole && written.is_understood;
-        let replied = is_readable
-            .then(|| fields::reply(sheet, written, &checked.regexes))
-            .flatten();
+        let deeds = extra::read(sheet, written, &checked, &mut self.around());
+        if deeds.is_some() {
+            lint::check_asked(sheet, written, &checked);
+        }
+        let conditions = deeds
+            .as_ref()
+            .and_then(|deeds| Some(&deeds.extra.as_ref()?.conditions));
+        if let (Some(conditions), Some(key), Some(today)) =
+            (conditions, written.rare("between"), today)
+        {
+            lint::check_over(sheet, conditions, key.span.clone(), today);
+        }
         let named = written.accounts.as_ref();
         let accounts = named.map(|names| self.accounts(sheet, names, written.head.clone()));
-        let (Some(id), Some(reply), true, true) =
-            (id, replied, checked.is_whole, written.is_enabled)
+        if let Some(allow) = written.rare("allow") {
+            self.allowed.push(Allowed {
+                file: Arc::clone(&sheet.source.name),
+                span: written.head.start..usize::MAX,
+                codes: allow::read(sheet, allow.value),
+            });
+        }
+        let (Some(id), Some(deeds), true, true) = (id, deeds, checked.is_whole, written.is_enabled)
         else {
             return;
         };
@@ -150,16 +221,16 @@ impl<'o> Build<'o> {
         let all = self.group(&checked.all);
         let none = self.group(&checked.none);
         self.note_spots(number, written, &checked);
+        self.note_deeds(number, &id, &deeds, &checked);
         self.register(number, checked);
         for test in &written.tests {
-            self.set
-                .tests
-                .push(number, &sheet.place(test.span.clone()), &test.draft);
+            self.test(sheet, Some(number), test);
         }
+        self.pending.note(number, deeds.pointed, deeds.used);
         self.set.rules.push(Rule {
             id,
-            reply: Some(reply),
-            extra: None,
+            reply: deeds.reply,
+            extra: deeds.extra,
             priority: written.priority,
             accounts: accounts.flatten(),
             file: narrow(self.set.files.len().saturating_sub(1)),
@@ -167,6 +238,54 @@ impl<'o> Build<'o> {
             all,
             none,
         });
+    }
+
+    /// What a rule may refer to.
+    fn around(&mut self) -> Around<'_> {
+        Around {
+            options: self.options,
+            files: self.files,
+            tables: &mut self.tables,
+            hours: Hours {
+                calendars: &mut self.set.calendars,
+                written: &mut self.written_hours,
+                zone: &self.options.timezone,
+            },
+        }
+    }
+
+    /// Notes what the set as a whole must know of a rule's deeds.
+    fn note_deeds(&mut self, number: RuleNumber, id: &RuleId, deeds: &Deeds, checked: &Checked) {
+        let extra = deeds.extra.as_deref();
+        self.set.has_always |= extra.is_some_and(|extra| extra.is_always);
+        self.set.wants_queue |= deeds.wants_queue;
+        if extra.is_some_and(|extra| extra.form.is_some()) || !checked.like.is_empty() {
+            self.set.named.insert(id.as_str().into(), number);
+        }
+    }
+
+    /// Adds a test, beside a rule or for itself.
+    pub(super) fn test(
+        &mut self,
+        sheet: &mut Sheet<'_>,
+        rule: Option<RuleNumber>,
+        test: &script::Written<'_>,
+    ) {
+        let account = test.account.as_ref();
+        // Of tests beside rules only the spelling: whether the account is there is checked for all of them at the end.
+        let is_simple = rule.is_some() && matches!(test.asks, Asks::Once(_));
+        let known = self.options.accounts.as_deref().filter(|_| !is_simple);
+        let named = account.and_then(|text| fields::account(sheet, text, known));
+        let place = sheet.place(test.span.clone());
+        match (&test.asks, rule) {
+            (Asks::Once(draft), Some(rule)) => {
+                let account = account.map(|text| text.text);
+                let draft = inline_tests::Draft { account, ..*draft };
+                self.set.tests.push(rule, &place, &draft);
+                self.set.tests.push_more(test.at, test.tags.clone());
+            }
+            _ => self.pending.script(rule, named, place, test),
+        }
     }
 
     fn id(&mut self, sheet: &mut Sheet<'_>, written: &Written<'_>) -> Option<RuleId> {
@@ -235,7 +354,7 @@ impl<'o> Build<'o> {
     }
 
     /// Hints: rules without tests or owner work, but nobody will know when they go wrong.
-    fn remark_on_care(&self, sheet: &mut Sheet<'_>, written: &Written<'_>) {
+    fn remark_on_care(&mut self, sheet: &mut Sheet<'_>, written: &Written<'_>) {
         let span = written
             .id
             .as_ref()
@@ -248,14 +367,8 @@ impl<'o> Build<'o> {
             );
             sheet.report_with_help(Code::NoTest, span.clone(), words, help);
         }
-        if !written.has_owner {
-            let words = Words::new("这条规则没有负责人", "nobody owns this rule");
-            sheet.report_with_help(
-                Code::NoOwner,
-                span,
-                words,
-                Words::new("加一行 owner = \"…\"", "add a line owner = \"…\""),
-            );
+        if !written.has_owner && self.unowned.len() < PER_FILE {
+            self.unowned.push(sheet.place(span));
         }
     }
 
@@ -320,6 +433,9 @@ impl<'o> Build<'o> {
             .any
             .iter()
             .for_each(|(word, span)| note(Trigger::Any(*word), span));
+        for (number, (_, span)) in (0..).zip(&checked.like) {
+            note(Trigger::Like(number), span);
+        }
         let mut others: Vec<(fn(u32) -> Trigger, String, Range<usize>)> = Vec::new();
         if let Some((_, first)) = checked.all.first() {
             let mut words: Vec<Word> = checked.all.iter().map(|(word, _)| *word).collect();
@@ -394,6 +510,8 @@ impl<'o> Build<'o> {
                 rule: number,
             });
         }
+        let wordings = checked.like.into_iter().map(|(text, _)| (number, text));
+        self.set.wordings.extend(wordings);
         self.set.messages.extend(
             checked
                 .messages
@@ -407,7 +525,9 @@ impl<'o> Build<'o> {
     }
 
     /// Checks what concerns rules together and makes everything findable.
-    pub(super) fn finish(mut self, files: &RuleFiles, remarks: &mut Remarks) -> RuleSet {
+    pub(super) fn finish(mut self, remarks: &mut Remarks) -> RuleSet {
+        self.set.tables = self.tables.tables;
+        self.pending.finish(&mut self.set, &self.ids, remarks);
         lint::check_regex_count(&self.set, remarks);
         lint::check_expectations(&self.set, &self.ids, remarks);
         if let Some(accounts) = &self.options.accounts {
@@ -432,8 +552,9 @@ impl<'o> Build<'o> {
         self.set
             .words
             .build(|word| is_inner.get(widen(word)).copied().unwrap_or(false));
-        lint::check_shadows(&self.spots, &self.set, files, remarks);
-        lint::check_twins(&self.spots, &self.set, files, remarks);
+        lint::check_shadows(&self.spots, &self.set, self.files, remarks);
+        lint::check_twins(&self.spots, &self.set, self.files, remarks);
+        lint::check_unused(&self.set, self.files, remarks);
         drop(self.spots);
         self.set.rules.shrink_to_fit();
         self.set.groups.shrink_to_fit();

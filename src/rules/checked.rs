@@ -19,6 +19,8 @@ pub(super) struct Checked {
     pub(super) all: Vec<(Word, Range<usize>)>,
     pub(super) any: Vec<(Word, Range<usize>)>,
     pub(super) none: Vec<(Word, Range<usize>)>,
+    /// Wordings in normal form.
+    pub(super) like: Vec<(Box<str>, Range<usize>)>,
     pub(super) regexes: Vec<(regexes::Compiled, Range<usize>)>,
     pub(super) messages: Vec<(&'static str, Range<usize>)>,
     pub(super) events: Vec<(Box<str>, Range<usize>)>,
@@ -38,6 +40,12 @@ pub(super) fn check(sheet: &mut Sheet<'_>, written: &Written<'_>, words: &mut Ke
     checked.all = keywords(sheet, words, ("all", &written.all), whole);
     checked.any = keywords(sheet, words, ("any", &written.any), whole);
     checked.none = keywords(sheet, words, ("none", &written.none), whole);
+    for text in &written.like {
+        match keyword(sheet, "like", text) {
+            Some(normal) => checked.like.push((normal.into(), text.span.clone())),
+            None => *whole = false,
+        }
+    }
     for text in &written.regex {
         match fields::regex(sheet, text) {
             Some(compiled) => checked.regexes.push((compiled, text.span.clone())),
@@ -73,27 +81,34 @@ fn keywords(
 ) -> Vec<(Word, Range<usize>)> {
     let mut numbers = Vec::with_capacity(texts.len());
     for text in texts {
-        let normal = normalize(text.text);
-        if normal.is_empty() {
-            *is_whole = false;
-            let message = if text.text.is_empty() {
-                Words::new(
-                    format!("`{key}` 里有空的关键词"),
-                    format!("an empty keyword in `{key}`"),
-                )
-            } else {
-                Words::new(
-                    format!("关键词「{}」去掉标点和空格就没有了", text.text),
-                    format!(
-                        "nothing is left of \"{}\" without punctuation and space",
-                        text.text
-                    ),
-                )
-            };
-            sheet.report(Code::EmptyKeyword, text.span.clone(), message);
-        } else {
-            numbers.push((words.intern(&normal), text.span.clone()));
+        match keyword(sheet, key, text) {
+            Some(normal) => numbers.push((words.intern(&normal), text.span.clone())),
+            None => *is_whole = false,
         }
     }
     numbers
+}
+
+/// A keyword in normal form; reports one of which nothing is left.
+fn keyword(sheet: &mut Sheet<'_>, key: &str, text: &Text<'_>) -> Option<String> {
+    let normal = normalize(text.text);
+    if !normal.is_empty() {
+        return Some(normal);
+    }
+    let message = if text.text.is_empty() {
+        Words::new(
+            format!("`{key}` 里有空的关键词"),
+            format!("an empty keyword in `{key}`"),
+        )
+    } else {
+        Words::new(
+            format!("关键词「{}」去掉标点和空格就没有了", text.text),
+            format!(
+                "nothing is left of \"{}\" without punctuation and space",
+                text.text
+            ),
+        )
+    };
+    sheet.report(Code::EmptyKeyword, text.span.clone(), message);
+    None
 }

@@ -1,15 +1,19 @@
 //! Compiles rule files into a rule set. Never fails: it gives what it can, and remarks.
 //! Owns: which file is what, the order of checks. Uses: all of rules. Never: I/O, the clock.
 
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use toml::de::{DeTable, DeValue};
 
 use super::build::Build;
+use super::calendar_file;
 use super::desk_file;
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
 use super::index::RuleSet;
+use super::lint;
 use super::mend;
 use super::rule;
-use super::sheet::{Key, Sheet, keys};
+use super::script;
+use super::sheet::{Sheet, Value};
 use super::source::{Cuts, Source};
 use super::syntax;
 use crate::model::desk::DeskSettings;
@@ -17,21 +21,18 @@ use crate::model::{AccountName, RuleFiles, Time};
 
 /// Settings of the desk.
 const DESK_FILE: &str = "_desk.toml";
+/// When things are open.
+const CALENDAR_FILE: &str = "_calendar.toml";
 /// All files together may have at most so many bytes: places, words and states are counted in 32 bits.
 const SET_LIMIT: usize = 512 * 1024 * 1024;
 /// Settings files of the format that this version does not read.
-const LATER_FILES: &[&str] = &[
-    "_calendar.toml",
-    "_crisis.toml",
-    "_canned.toml",
-    "_brand.toml",
-];
+const LATER_FILES: &[&str] = &["_crisis.toml", "_canned.toml", "_brand.toml"];
 
-const TOP: &[Key] = keys!(["rule", "defaults"], not_yet["test"]);
-const DEFAULTS: &[Key] = keys!(["accounts"], not_yet []);
+const TOP: &[&str] = &["rule", "defaults", "test"];
+const DEFAULTS: &[&str] = &["accounts", "owner"];
 
 /// What compiling may know besides the files.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The accounts there are; `None` when nobody knows, then names are not checked.
     pub accounts: Option<Vec<AccountName>>,
@@ -39,6 +40,21 @@ pub struct Options {
     pub today: Option<Time>,
     /// The desk's settings where `_desk.toml` says nothing.
     pub desk: DeskSettings,
+    /// The zone of times in rules where they name none; Asia/Shanghai by default.
+    pub timezone: TimeZone,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            accounts: None,
+            today: None,
+            desk: DeskSettings::default(),
+            timezone: TimeZoneDatabase::bundled()
+                .get("Asia/Shanghai")
+                .expect("the bundled zones have Asia/Shanghai"),
+        }
+    }
 }
 
 /// What became of rule files.
@@ -66,23 +82,25 @@ pub struct FileSummary {
 /// Compiles rule files.
 pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
     let mut remarks = Remarks::default();
-    let mut build = Build::new(options);
+    let mut build = Build::new(files, options);
     let mut summaries = Vec::new();
     let mut allows_empty = false;
     let mut total = 0;
-    for (path, bytes) in &files.0 {
+    read_calendars(files, options, &mut build, &mut remarks);
+    for (path, bytes) in files.0.iter().filter(|(path, _)| is_rule_file(path)) {
         total += bytes.len();
         if total > SET_LIMIT {
             remarks.push(set_too_big(path));
             break;
         }
         let is_settings = path.starts_with('_');
-        if is_settings && path != DESK_FILE {
+        let is_calendar = path == CALENDAR_FILE;
+        if is_settings && !is_calendar && path != DESK_FILE {
             remarks.push(unread_file(path));
             continue;
         }
         let before = build.seen();
-        if let Some(source) = Source::open(path, bytes, &mut remarks) {
+        if !is_calendar && let Some(source) = Source::open(path, bytes, &mut remarks) {
             if is_settings {
                 allows_empty |= read_desk(&source, &mut build, &mut remarks);
             } else {
@@ -95,17 +113,25 @@ pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
         });
     }
     let tests = build.tests();
-    let rules = build.finish(files, &mut remarks);
+    let allowed = std::mem::take(&mut build.allowed);
+    let rules = build.finish(&mut remarks);
     if rules.is_empty() && !allows_empty && remarks.errors() == 0 {
         remarks.push(no_rules(files));
     }
     let rules = (remarks.errors() == 0).then_some(rules);
+    let mut diagnostics = remarks.into_sorted();
+    diagnostics.retain(|one| !allowed.iter().any(|allowed| allowed.covers(one)));
     Compiled {
         rules,
-        diagnostics: remarks.into_sorted(),
+        diagnostics,
         files: summaries,
         tests,
     }
+}
+
+/// Rules and settings stand at the top of the directory; below it are tables and media.
+fn is_rule_file(path: &str) -> bool {
+    path.ends_with(".toml") && !path.contains('/')
 }
 
 fn unread_file(path: &str) -> Diagnostic {
@@ -129,7 +155,9 @@ fn unread_file(path: &str) -> Diagnostic {
     let diagnostic = Diagnostic::new(Code::UnknownFile, place, words);
     match did_you_mean(
         path,
-        [DESK_FILE].into_iter().chain(LATER_FILES.iter().copied()),
+        [DESK_FILE, CALENDAR_FILE]
+            .into_iter()
+            .chain(LATER_FILES.iter().copied()),
     ) {
         Some(meant) => diagnostic.help(Words::new(
             format!("是不是 {meant}?"),
@@ -185,6 +213,41 @@ fn read_desk(source: &Source<'_>, build: &mut Build<'_>, remarks: &mut Remarks) 
     false
 }
 
+/// Reads the calendars before anything else, wherever the file stands in the order: rules name them.
+fn read_calendars(
+    files: &RuleFiles,
+    options: &Options,
+    build: &mut Build<'_>,
+    remarks: &mut Remarks,
+) {
+    let Some((path, bytes)) = files.0.iter().find(|(path, _)| path == CALENDAR_FILE) else {
+        return;
+    };
+    let Some(source) = Source::open(path, bytes, remarks) else {
+        return;
+    };
+    if is_too_deep(&source, remarks).is_none() {
+        return;
+    }
+    let (table, errors) = DeTable::parse_recoverable(source.text);
+    let mut sheet = Sheet {
+        source: &source,
+        start: 0,
+        remarks,
+    };
+    if !errors.is_empty() {
+        syntax::report(&mut sheet, source.text, &errors);
+        return;
+    }
+    let calendars = calendar_file::read(&mut sheet, table.get_ref(), &options.timezone);
+    if let Some(today) = options.today {
+        let zone = &options.timezone;
+        lint::check_closings(&mut sheet, table.get_ref(), &calendars, (today, zone));
+    }
+    let named = calendars.into_iter().map(|(name, it)| (Some(name), it));
+    build.set.calendars.extend(named);
+}
+
 fn is_too_deep(source: &Source<'_>, remarks: &mut Remarks) -> Option<Cuts> {
     match Cuts::find(source.text) {
         Ok(cuts) => Some(cuts),
@@ -236,52 +299,73 @@ fn read_rules(source: &Source<'_>, build: &mut Build<'_>, remarks: &mut Remarks)
             }
         }
     }
-    build.end_file();
+    build.end_file(remarks);
 }
 
 fn read_piece(sheet: &mut Sheet<'_>, table: &DeTable<'_>, build: &mut Build<'_>) {
     let owner = Words::new("文件最外层", "the top of a file");
+    let zone = build.options.timezone.clone();
     for (key, value) in table {
         if !sheet.knows(key, TOP, &owner) {
             continue;
         }
-        if key.get_ref() == "defaults" {
+        let name: &str = key.get_ref();
+        if name == "defaults" {
             read_defaults(sheet, value, build);
             continue;
         }
-        let DeValue::Array(rules) = value.get_ref() else {
-            let span = sheet.span(value.span());
-            let words = Words::new(
-                "规则的标题要用两层方括号",
-                "a rule's header has two brackets",
-            );
-            let help = Words::new("写成 [[rule]]", "write [[rule]]");
-            let fix = match key.get_ref().as_ref() {
-                "rule" => mend::replace(sheet.written(), span.clone(), ("[rule]", "[[rule]]")),
-                _ => None,
-            };
-            let diagnostic = Diagnostic::new(Code::Syntax, sheet.place(span), words);
-            sheet.remarks.push(diagnostic.help(help).fix(fix));
+        let DeValue::Array(items) = value.get_ref() else {
+            one_bracket(sheet, value, name);
             continue;
         };
-        for value in rules {
-            if let Some(written) = rule::read(sheet, value) {
+        for value in items {
+            if name == "test" {
+                if let Some(written) = script::read(sheet, value, &zone) {
+                    build.test(sheet, None, &written);
+                }
+            } else if let Some(written) = rule::read(sheet, value, &zone) {
                 build.add(sheet, &written);
             }
         }
     }
 }
 
-fn read_defaults(sheet: &mut Sheet<'_>, value: &super::sheet::Value<'_>, build: &mut Build<'_>) {
+/// Reports `[rule]`, or something else that is no list of tables.
+fn one_bracket(sheet: &mut Sheet<'_>, value: &Value<'_>, name: &str) {
+    let span = sheet.span(value.span());
+    let words = if name == "rule" {
+        Words::new(
+            "规则的标题要用两层方括号",
+            "a rule's header has two brackets",
+        )
+    } else {
+        Words::new(
+            "测试的标题要用两层方括号",
+            "a test's header has two brackets",
+        )
+    };
+    let help = Words::new(format!("写成 [[{name}]]"), format!("write [[{name}]]"));
+    let single = (&*format!("[{name}]"), &*format!("[[{name}]]"));
+    let fix = mend::replace(sheet.written(), span.clone(), single);
+    let diagnostic = Diagnostic::new(Code::Syntax, sheet.place(span), words);
+    sheet.remarks.push(diagnostic.help(help).fix(fix));
+}
+
+fn read_defaults(sheet: &mut Sheet<'_>, value: &Value<'_>, build: &mut Build<'_>) {
     let owner = Words::new("[defaults] ", "[defaults]");
     let span = sheet.span(value.span());
     let Some(table) = sheet.table("defaults", value) else {
         return;
     };
+    let (mut accounts, mut has_owner) = (None, false);
     for (key, value) in table {
-        if sheet.knows(key, DEFAULTS, &owner) {
-            let accounts = sheet.strings("accounts", value);
-            build.defaults(sheet, &accounts, span.clone());
+        if !sheet.knows(key, DEFAULTS, &owner) {
+            continue;
+        }
+        match &**key.get_ref() {
+            "accounts" => accounts = Some(sheet.strings("accounts", value)),
+            key => has_owner = sheet.string(key, value).is_some(),
         }
     }
+    build.defaults(sheet, accounts.as_deref(), has_owner, span);
 }

@@ -8,20 +8,32 @@ use toml::de::DeTable;
 
 use super::diagnostic::{Code, Words};
 use super::lint;
+use super::moment;
 use super::reply::too_long;
-use super::sheet::{Key, Sheet, Value, keys};
+use super::sheet::{Sheet, Value};
 use super::template::{Written, pieces};
 use crate::model::desk::DeskSettings;
 use crate::model::reply::TEXT_LIMIT;
 
-const DESK: &[Key] = keys!(
-    ["ack", "ack_every", "sorry", "unsupported", "human_reserve", "quiet_after", "allow_empty"],
-    not_yet []
-);
+const DESK: &[&str] = &[
+    "ack",
+    "ack_every",
+    "sorry",
+    "unsupported",
+    "human_reserve",
+    "quiet_after",
+    "allow_empty",
+    "offer",
+    "offer_text",
+    "answer_takes",
+];
 /// Settings of the format that this version reads over: leaving them out changes no answer.
 const WITHOUT_EFFECT: &[&str] = &["claim_timeout", "calendar", "sla", "alert"];
 /// WeChat allows five pushes per message.
 const MOST_RESERVE: i64 = 5;
+/// A longer list is not read on a phone.
+const MOST_OFFERED: i64 = 3;
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// Changes the settings as the file says. Returns whether a set without rules is allowed.
 pub(super) fn read(
@@ -44,8 +56,17 @@ pub(super) fn read(
             "ack" => set(&mut settings.ack, line(sheet, name, value)),
             "sorry" => set(&mut settings.sorry, line(sheet, name, value)),
             "unsupported" => set(&mut settings.unsupported, line(sheet, name, value)),
+            "offer_text" => set(&mut settings.offer_text, line(sheet, name, value)),
             "ack_every" => set(&mut settings.ack_every, duration(sheet, name, value)),
             "quiet_after" => set(&mut settings.quiet_after, duration(sheet, name, value)),
+            "answer_takes" => set(&mut settings.answer_takes, duration(sheet, name, value)),
+            "offer" => {
+                let number = sheet.integer(name, value, 0..MOST_OFFERED + 1);
+                set(
+                    &mut settings.offer,
+                    number.and_then(|number| u8::try_from(number).ok()),
+                );
+            }
             "human_reserve" => {
                 let number = sheet.integer(name, value, 0..MOST_RESERVE + 1);
                 set(
@@ -143,20 +164,7 @@ pub(super) fn lone_brace(sheet: &mut Sheet<'_>, span: std::ops::Range<usize>) {
 }
 
 fn duration(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Option<Duration> {
-    let text = sheet.string(key, value)?;
-    let parsed = text.text.parse::<jiff::SignedDuration>().ok();
-    let duration = parsed.and_then(|duration| Duration::try_from(duration).ok());
-    if duration.is_none() {
-        sheet.report(
-            Code::BadValue,
-            text.span,
-            Words::new(
-                format!("`{key}` 要写成时长,像 \"10m\"、\"1h30m\"、\"0s\""),
-                format!("`{key}` must be a duration such as \"10m\", \"1h30m\" or \"0s\""),
-            ),
-        );
-    }
-    duration
+    moment::duration(sheet, key, value, Duration::ZERO..=LONGEST)
 }
 
 #[cfg(test)]

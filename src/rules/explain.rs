@@ -4,9 +4,12 @@
 use serde::Serialize;
 
 use super::diagnostic::Words;
-use super::found::{Candidate, Edge, Found, MatchKind, Question, Verdict, event_key};
+use super::found::{
+    Candidate, Captured, Edge, Found, MatchKind, Question, Unfit, Verdict, event_key,
+};
 use super::index::{RuleNumber, RuleSet};
 use super::normalize::{Normalized, normalize_with_origins};
+use crate::model::Time;
 
 /// A part of the typed text that matched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,8 +55,8 @@ impl Serialize for Explained {
 }
 
 impl RuleSet {
-    /// Explains what was found for this question, best candidate first.
-    pub fn explain(&self, found: &Found, question: &Question<'_>) -> Vec<Explained> {
+    /// Explains what was found for this question at this time, best candidate first.
+    pub fn explain(&self, found: &Found, question: &Question<'_>, now: Time) -> Vec<Explained> {
         let (typed, whole) = match question {
             Question::Words(text) => (*text, found.normalized.chars().count()),
             Question::Event(event) => ("", event_key(event).map_or(0, |key| key.chars().count())),
@@ -70,7 +73,7 @@ impl RuleSet {
                 score: share(candidate.covered, whole),
                 matched: self.matched(candidate, &normal, typed),
                 has_won: matches!(candidate.verdict, Verdict::Won(_)),
-                verdict: self.verdict(candidate, winner, found),
+                verdict: self.verdict(candidate, winner, found, now),
             }
         });
         explained.collect()
@@ -121,7 +124,13 @@ impl RuleSet {
         parts.collect()
     }
 
-    fn verdict(&self, candidate: &Candidate, winner: Option<&Candidate>, found: &Found) -> Words {
+    fn verdict(
+        &self,
+        candidate: &Candidate,
+        winner: Option<&Candidate>,
+        found: &Found,
+        now: Time,
+    ) -> Words {
         match candidate.verdict {
             Verdict::Won(None) => Words::new("胜出", "won"),
             Verdict::Won(Some(edge)) => {
@@ -138,6 +147,39 @@ impl RuleSet {
                 Words::new(
                     format!("排除:有「{word}」(none)"),
                     format!("vetoed: contains \"{word}\" (none)"),
+                )
+            }
+            Verdict::Unfit(unfit) => Self::unfit_in_words(unfit, now),
+        }
+    }
+
+    fn unfit_in_words(unfit: Unfit, now: Time) -> Words {
+        match unfit {
+            Unfit::NotDuring => Words::new(
+                "跳过:不在它的时间里(during)",
+                "skipped: not during its hours",
+            ),
+            Unfit::NotOutside => Words::new(
+                "跳过:在它避开的时间里(outside)",
+                "skipped: inside the hours it avoids",
+            ),
+            Unfit::NotBetween => Words::new(
+                "跳过:不在它的日期里(between)",
+                "skipped: not between its dates",
+            ),
+            Unfit::Tag => Words::new(
+                "跳过:粉丝没有它要的标签(followers)",
+                "skipped: the follower lacks its tag",
+            ),
+            Unfit::Visit => Words::new(
+                "跳过:第一次来与否不符(followers)",
+                "skipped: first visit or not does not fit",
+            ),
+            Unfit::Cooling { until } => {
+                let left = until.since(now).as_secs().div_ceil(60);
+                Words::new(
+                    format!("跳过:刚说过,还要等 {left} 分钟(cooldown)"),
+                    format!("skipped: cooldown, {left} min left"),
                 )
             }
         }
@@ -180,48 +222,40 @@ impl RuleSet {
         }
     }
 
-    /// The values of a template's gaps, in the order of their names; a group that took no part is empty.
-    pub(super) fn values<'n>(
+    /// What the winner took out of the question, as typed; a group that took no part is empty.
+    pub(super) fn captured(
         &self,
-        names: impl Iterator<Item = &'n str>,
         winner: &Candidate,
         question: &Question<'_>,
         normalized: &str,
-    ) -> Box<[Box<str>]> {
+    ) -> Captured {
         match question {
             Question::Words(typed) => {
                 let regex = winner
                     .regex
                     .and_then(|number| self.regexes.get(usize::try_from(number).ok()?));
-                let captures = regex.and_then(|regex| regex.regex.captures(normalized));
-                let normal = normalize_with_origins(typed);
-                let as_typed = |name: &str| {
-                    let group = captures.as_ref().and_then(|captures| captures.name(name));
-                    let origin = group.map_or(0..0, |group| normal.origin(group.range()));
-                    typed
-                        .chars()
-                        .skip(origin.start)
-                        .take(origin.len())
-                        .collect::<String>()
-                        .into()
+                let Some((regex, captures)) =
+                    regex.and_then(|regex| Some((regex, regex.regex.captures(normalized)?)))
+                else {
+                    return Captured::Nothing;
                 };
-                names.map(as_typed).collect()
+                let normal = normalize_with_origins(typed);
+                let as_typed = |name: &str| -> Box<str> {
+                    let origin = captures
+                        .name(name)
+                        .map_or(0..0, |group| normal.origin(group.range()));
+                    let typed = typed.chars().skip(origin.start).take(origin.len());
+                    typed.collect::<String>().into()
+                };
+                let names = regex.regex.capture_names().flatten();
+                Captured::Named(names.map(|name| (name.into(), as_typed(name))).collect())
             }
             Question::Event(event) => {
                 let key = event_key(event).unwrap_or_default();
                 let taken = self.taken_by_stars(winner, key);
-                let star = |name: &str| {
-                    let number = name
-                        .rsplit_once('.')
-                        .and_then(|(_, number)| number.parse::<usize>().ok());
-                    number
-                        .and_then(|number| taken.get(number.checked_sub(1)?))
-                        .map_or("", |taken| taken)
-                        .into()
-                };
-                names.map(star).collect()
+                Captured::Stars(taken.into_iter().map(Box::from).collect())
             }
-            Question::Kind(_) => Box::default(),
+            Question::Kind(_) => Captured::Nothing,
         }
     }
 

@@ -1,18 +1,12 @@
-//! Checks the values of a rule one by one: accounts, events, message types, patterns, regexes, placeholders.
-//! Owns: which values are legal and what to say if not. Uses: sheet, regexes, template. Never: the set as a whole.
+//! Checks the values of a rule one by one: accounts, events, message types, patterns, regexes.
+//! Owns: which values are legal and what to say if not. Uses: sheet, regexes. Never: the set as a whole.
 
-use std::ops::Range;
-
-use super::desk_file::lone_brace;
 use super::diagnostic::{Code, Diagnostic, Words, did_you_mean};
 use super::mend;
 use super::pattern::Pattern;
 use super::regexes::{self, Compiled};
-use super::reply::Draft;
 use super::rule::{EventKey, Written};
-use super::say::{Said, Shaped};
 use super::sheet::{Sheet, Text};
-use super::template::{Template, Written as Piece, pieces};
 use crate::model::{AccountName, EventKind};
 
 /// The message types that a rule can name: all but text, which keywords are for.
@@ -35,9 +29,6 @@ const EVENTS: &[&str] = &[
     "view",
     "location",
 ];
-
-/// What a rule says, or nothing if that is wrong.
-pub(super) type Replied = Option<Said>;
 
 /// An account's name.
 pub(super) fn account(
@@ -235,8 +226,8 @@ pub(super) fn check_together(sheet: &mut Sheet<'_>, written: &Written<'_>) {
             format!("nothing triggers rule \"{id}\""),
         );
         let help = Words::new(
-            "加 exact、any、all、regex、message、event 中的一个",
-            "add one of exact, any, all, regex, message, event",
+            "加 exact、any、all、regex、like、message、event 中的一个",
+            "add one of exact, any, all, regex, like, message, event",
         );
         sheet.report_with_help(Code::NoTrigger, written.head.clone(), words, help);
     }
@@ -254,140 +245,4 @@ pub(super) fn check_together(sheet: &mut Sheet<'_>, written: &Written<'_>) {
         );
         sheet.report(Code::Together, word.span.clone(), words);
     }
-}
-
-/// What a rule says, with its placeholders checked: each must be given whichever of its keys matches.
-pub(super) fn reply(
-    sheet: &mut Sheet<'_>,
-    written: &Written<'_>,
-    regexes: &[(Compiled, Range<usize>)],
-) -> Replied {
-    let text = match written.reply.as_ref()? {
-        Draft::Other(reply) => {
-            return Some(Said::Other(Box::new(Shaped {
-                reply: (**reply).clone(),
-                has_gaps: false,
-                file: None,
-                fallback: None,
-            })));
-        }
-        Draft::Text(text) => text,
-    };
-    if !text.text.contains('{') {
-        return Some(Said::Text(text.text.into()));
-    }
-    let alternatives = placeholders(written, regexes);
-    let parts = pieces(text.text);
-    let mut is_whole = true;
-    for part in &parts {
-        match part {
-            Piece::Text(_) => {}
-            Piece::Open(range) => {
-                let span = sheet.inside(text, range.clone());
-                lone_brace(sheet, span);
-                is_whole = false;
-            }
-            Piece::Gap(name, range) => {
-                let span = sheet.inside(text, range.clone());
-                is_whole &= is_given(sheet, name, span, &alternatives);
-            }
-        }
-    }
-    if !is_whole {
-        return None;
-    }
-    let literal: Option<String> = parts
-        .iter()
-        .map(|part| match part {
-            Piece::Text(text) => Some(*text),
-            Piece::Gap(..) | Piece::Open(_) => None,
-        })
-        .collect();
-    Some(literal.map_or_else(
-        || Said::Template(Box::new(Template::new(&parts))),
-        |text| Said::Text(text.into()),
-    ))
-}
-
-/// The placeholders that each way to trigger the rule gives.
-fn placeholders(written: &Written<'_>, regexes: &[(Compiled, Range<usize>)]) -> Vec<Vec<String>> {
-    let mut alternatives: Vec<Vec<String>> = regexes
-        .iter()
-        .map(|(compiled, _)| {
-            compiled
-                .regex
-                .capture_names()
-                .flatten()
-                .map(str::to_owned)
-                .collect()
-        })
-        .collect();
-    let others = [&written.exact, &written.all, &written.any, &written.message];
-    if others.into_iter().any(|list| !list.is_empty()) {
-        alternatives.push(Vec::new());
-    }
-    match &written.key {
-        Some(key) => alternatives.extend(key.patterns.iter().map(|pattern| {
-            let stars = pattern.text.matches('*').count();
-            (1..=stars)
-                .map(|star| format!("{}.{star}", key.name))
-                .collect()
-        })),
-        None if !written.event.is_empty() => alternatives.push(Vec::new()),
-        None => {}
-    }
-    alternatives
-}
-
-fn is_given(
-    sheet: &mut Sheet<'_>,
-    name: &str,
-    span: Range<usize>,
-    alternatives: &[Vec<String>],
-) -> bool {
-    let has = |names: &Vec<String>| names.iter().any(|known| known == name);
-    if !alternatives.is_empty() && alternatives.iter().all(has) {
-        return true;
-    }
-    let mut known: Vec<&str> = alternatives.iter().flatten().map(String::as_str).collect();
-    known.sort_unstable();
-    known.dedup();
-    if known.contains(&name) {
-        let words = Words::new(
-            format!("变量 {{{name}}} 不是每种触发方式都有:这条规则还能由别的条件触发"),
-            format!(
-                "{{{name}}} is not always there: the rule has other triggers that do not give it"
-            ),
-        );
-        let help = Words::new("拆成两条规则", "make it two rules");
-        sheet.report_with_help(Code::UnknownPlaceholder, span, words, help);
-        return false;
-    }
-    let words = Words::new(
-        format!("不认识的变量 {{{name}}}"),
-        format!("unknown placeholder {{{name}}}"),
-    );
-    let help = match did_you_mean(name, known.iter().copied()) {
-        Some(meant) => {
-            let braces = |name: &str| format!("{{{name}}}");
-            let slip = (&*braces(name), &*braces(meant));
-            let fix = mend::replace(sheet.written(), span.clone(), slip);
-            let (_, meant) = slip;
-            let help = Words::new(format!("是不是 {meant}?"), format!("did you mean {meant}?"));
-            let diagnostic = Diagnostic::new(Code::UnknownPlaceholder, sheet.place(span), words);
-            sheet.remarks.push(diagnostic.help(help).fix(fix));
-            return false;
-        }
-        None if known.is_empty() => Words::new(
-            "这条规则没有变量;要写大括号本身,就写两个 `{{`",
-            "this rule has no placeholders; write `{{` for a brace itself",
-        ),
-        None => {
-            let known: Vec<String> = known.iter().map(|name| format!("{{{name}}}")).collect();
-            let known = known.join("、");
-            Words::new(format!("可以用:{known}"), format!("known: {known}"))
-        }
-    };
-    sheet.report_with_help(Code::UnknownPlaceholder, span, words, help);
-    false
 }

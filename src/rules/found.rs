@@ -1,5 +1,5 @@
 //! Finds the rules that might answer a question, puts them in their one order, and gives the winner's reply.
-//! Owns: the order of candidates, what vetoes. Uses: index, words, normalize. Never: time, followers, I/O.
+//! Owns: the order of candidates, what rules a candidate out. Uses: index, words, normalize, model. Never: the clock, I/O.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -8,9 +8,9 @@ use smallvec::SmallVec;
 use super::index::{EventRules, Rule, RuleNumber, RuleSet, Use, event_words};
 use super::normalize::normalize;
 use super::say::Said;
+use super::spec::Cooling;
 use super::words::{Hit, Hits, Word, of_word};
-use crate::model::reply::Reply;
-use crate::model::{AccountName, Event, MediaIds, RuleId};
+use crate::model::{AccountName, Conversation, Event, Time};
 
 /// At most so many candidates are kept.
 pub const MOST_CANDIDATES: usize = 10;
@@ -24,6 +24,19 @@ pub enum Question<'a> {
     Kind(&'a str),
     /// Something that happened.
     Event(&'a Event),
+}
+
+/// Who asks, and when: what the conditions of rules need to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The account that is asked.
+    pub account: &'a AccountName,
+    /// When.
+    pub now: Time,
+    /// What is known of the follower.
+    pub conversation: Option<&'a Conversation>,
+    /// Whether it is the follower's first visit.
+    pub is_first_visit: bool,
 }
 
 /// By which key a rule matched; the stronger first.
@@ -86,6 +99,28 @@ pub enum Verdict {
         /// Which word, as the rule set numbers it.
         word: u32,
     },
+    /// One of its conditions does not hold.
+    Unfit(Unfit),
+}
+
+/// Which condition of a rule does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// None of its `during` is open.
+    NotDuring,
+    /// One of its `outside` is open.
+    NotOutside,
+    /// It is not `between` its dates.
+    NotBetween,
+    /// The follower has none of its tags.
+    Tag,
+    /// It is for first visits only, or for later ones.
+    Visit,
+    /// It has spoken to this follower a short while ago.
+    Cooling {
+        /// When it may again.
+        until: Time,
+    },
 }
 
 /// A rule that matched. [`RuleSet::explain`] puts it into words.
@@ -129,8 +164,9 @@ impl Candidate {
         decisive.unwrap_or((self.rule.cmp(&other.rule), Edge::Place))
     }
 
-    fn is_vetoed(&self) -> bool {
-        matches!(self.verdict, Verdict::Vetoed { .. })
+    /// Whether it cannot answer, whatever the others are.
+    fn is_out(&self) -> bool {
+        matches!(self.verdict, Verdict::Vetoed { .. } | Verdict::Unfit(_))
     }
 }
 
@@ -138,10 +174,21 @@ impl Candidate {
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     pub(super) normalized: String,
-    /// Best first, at most [`MOST_CANDIDATES`]; vetoed ones last.
+    /// Best first, at most [`MOST_CANDIDATES`]; those that cannot answer last.
     pub candidates: SmallVec<[Candidate; 2]>,
-    /// Values for the gaps in the winner's reply.
-    captured: Box<[(Box<str>, Box<str>)]>,
+    /// What the winner took out of the question, for placeholders.
+    captured: Captured,
+}
+
+/// What a rule took out of a question.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Captured {
+    #[default]
+    Nothing,
+    /// By name: groups of a regex.
+    Named(Box<[(Box<str>, Box<str>)]>),
+    /// What the stars of a pattern took, in order.
+    Stars(Box<[Box<str>]>),
 }
 
 impl Found {
@@ -150,62 +197,86 @@ impl Found {
         &self.normalized
     }
 
+    /// What stands for a placeholder that the winner's match fills: `city`, `scene.1`.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        match &self.captured {
+            Captured::Nothing => None,
+            Captured::Named(named) => {
+                let known = named.iter().find(|(known, _)| **known == *name);
+                known.map(|(_, value)| &**value)
+            }
+            Captured::Stars(taken) => {
+                let (_, number) = name.rsplit_once('.')?;
+                let place = number.parse::<usize>().ok()?.checked_sub(1)?;
+                taken.get(place).map(|taken| &**taken)
+            }
+        }
+    }
+
+    /// Everything that was captured by name.
+    pub fn named(&self) -> &[(Box<str>, Box<str>)] {
+        match &self.captured {
+            Captured::Named(named) => named,
+            Captured::Nothing | Captured::Stars(_) => &[],
+        }
+    }
+
     /// The candidate that answers.
     pub fn winner(&self) -> Option<&Candidate> {
-        self.candidates.first().filter(|first| !first.is_vetoed())
+        self.candidates.first().filter(|first| !first.is_out())
     }
 }
 
-/// What a rule set says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
-    /// Who says it.
-    pub rule: RuleId,
-    /// What.
-    pub reply: Reply,
-}
-
 impl RuleSet {
-    /// Finds who answers a question on an account, and who else might have.
+    /// Finds who answers a question, and who else might have.
     ///
     /// One pass over the text; the time does not depend on the number of rules, except for regexes that contain no word.
-    pub fn find(&self, account: &AccountName, question: &Question<'_>) -> Found {
+    pub fn find(&self, asking: &Asking<'_>, question: &Question<'_>) -> Found {
         let mut found = Found::default();
         match question {
             Question::Words(text) => {
                 found.normalized = normalize(text);
-                self.find_words(account, &mut found);
+                self.find_words(asking.account, &mut found);
             }
             Question::Kind(kind) => {
                 let rules = self.messages.iter().filter(|(known, _)| **known == **kind);
                 let candidates =
                     rules.map(|(_, rule)| Candidate::new(self, *rule, MatchKind::Message));
                 found.candidates.extend(candidates);
-                self.keep_for(account, &mut found);
+                self.keep_for(asking.account, &mut found);
             }
-            Question::Event(event) => self.find_event(account, event, &mut found),
+            Question::Event(event) => self.find_event(asking.account, event, &mut found),
+        }
+        for candidate in &mut found.candidates {
+            if !candidate.is_out()
+                && let Some(unfit) = self.unfit(candidate.rule, asking)
+            {
+                candidate.verdict = Verdict::Unfit(unfit);
+            }
         }
         self.judge(&mut found);
         self.capture(question, &mut found);
         found
     }
 
-    /// The winner's reply.
-    pub fn answer(&self, found: &Found) -> Option<Answered> {
-        let rule = self.rule(found.winner()?.rule)?;
-        let values = |name: &str| {
-            let known = found.captured.iter().find(|(known, _)| **known == *name);
-            known.map(|(_, value)| value.clone())
-        };
-        let reply = rule
-            .reply
-            .as_ref()?
-            .reply(&values, &MediaIds::Assumed)
-            .ok()?;
-        Some(Answered {
-            rule: rule.id.clone(),
-            reply,
-        })
+    /// Which condition of a rule does not hold, if any.
+    fn unfit(&self, rule: RuleNumber, asking: &Asking<'_>) -> Option<Unfit> {
+        let rule = self.rule(rule)?;
+        let extra = rule.extra.as_ref()?;
+        let known = asking
+            .conversation
+            .and_then(|known| known.remembered.as_deref());
+        if !extra.conditions.is_empty()
+            && let Some(unfit) = self.unmet(&extra.conditions, asking)
+        {
+            return Some(unfit);
+        }
+        let cooldown = extra.cooldown.as_ref()?;
+        if cooldown.then != Cooling::Next {
+            return None;
+        }
+        let until = known?.spoke_at(&rule.id)?.plus(cooldown.every);
+        (asking.now < until).then_some(Unfit::Cooling { until })
     }
 
     fn keep_for(&self, account: &AccountName, found: &mut Found) {
@@ -377,19 +448,16 @@ impl RuleSet {
     /// Puts candidates in order and says what became of each.
     fn judge(&self, found: &mut Found) {
         let candidates = &mut found.candidates;
-        candidates.sort_unstable_by(|a, b| {
-            a.is_vetoed()
-                .cmp(&b.is_vetoed())
-                .then_with(|| a.compare(b).0)
-        });
+        candidates
+            .sort_unstable_by(|a, b| a.is_out().cmp(&b.is_out()).then_with(|| a.compare(b).0));
         candidates.truncate(MOST_CANDIDATES);
         let Some((winner, others)) = candidates.split_first_mut() else {
             return;
         };
-        if winner.is_vetoed() {
+        if winner.is_out() {
             return;
         }
-        for other in others.iter_mut().filter(|other| !other.is_vetoed()) {
+        for other in others.iter_mut().filter(|other| !other.is_out()) {
             other.verdict = Verdict::Lost(winner.compare(other).1);
         }
         if let Some(Candidate {
@@ -401,16 +469,14 @@ impl RuleSet {
         }
     }
 
-    /// Takes the values for the gaps in the winner's reply out of what was asked.
+    /// Takes what the winner's placeholders may want out of what was asked.
     fn capture(&self, question: &Question<'_>, found: &mut Found) {
         let Some(winner) = found.winner() else { return };
         let Some(rule) = self.rule(winner.rule) else {
             return;
         };
-        if let Some(Said::Template(template)) = &rule.reply {
-            let values = self.values(template.names(), winner, question, &found.normalized);
-            let names = template.names().map(Box::from);
-            found.captured = names.zip(values).collect();
+        if rule.extra.is_some() || rule.reply.as_ref().is_some_and(Said::has_gaps) {
+            found.captured = self.captured(winner, question, &found.normalized);
         }
     }
 }

@@ -11,10 +11,12 @@ use regex::Regex;
 use super::inline_tests::InlineTests;
 use super::pattern::Pattern;
 use super::say::Said;
+use super::script::Script;
 use super::spec::Extra;
+use super::table::Table;
 use super::words::{Word, Words};
 use crate::model::desk::DeskSettings;
-use crate::model::{AccountName, EventKind, RuleId};
+use crate::model::{AccountName, Calendar, EventKind, RuleId};
 
 /// A rule's place in the order of file and line.
 pub(super) type RuleNumber = u32;
@@ -39,7 +41,19 @@ pub struct RuleSet {
     pub(super) events: HashMap<Box<str>, EventRules, RandomState>,
     /// Rules for message types.
     pub(super) messages: Vec<(Box<str>, RuleNumber)>,
+    /// Whether a rule speaks beside people.
+    pub(super) has_always: bool,
+    /// Whether a reply says how long the queue is.
+    pub(super) wants_queue: bool,
+    /// Rules that go on over several messages, by id.
+    pub(super) named: HashMap<Box<str>, RuleNumber, RandomState>,
+    /// Wordings of `like`, in normal form.
+    pub(super) wordings: Vec<(RuleNumber, Box<str>)>,
+    pub(super) tables: Vec<Table>,
     pub(super) tests: InlineTests,
+    pub(super) scripts: Vec<Script>,
+    /// Those of `_calendar.toml` with their names first, then hours that rules write out.
+    pub(super) calendars: Vec<(Option<Box<str>>, Arc<Calendar>)>,
 }
 
 /// One rule.
@@ -140,6 +154,21 @@ impl RuleSet {
         &self.settings
     }
 
+    /// Tests that are conversations, in the order of the files.
+    pub fn scripts(&self) -> impl Iterator<Item = &Script> {
+        self.scripts.iter()
+    }
+
+    /// Whether a rule speaks while a person owns the conversation.
+    pub const fn has_always(&self) -> bool {
+        self.has_always
+    }
+
+    /// Whether a reply says how long the queue is.
+    pub const fn wants_queue(&self) -> bool {
+        self.wants_queue
+    }
+
     /// How many rules are in force.
     pub const fn len(&self) -> usize {
         self.rules.len()
@@ -148,6 +177,13 @@ impl RuleSet {
     /// Whether no rule is in force.
     pub const fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// A calendar of `_calendar.toml`.
+    pub fn calendar(&self, name: &str) -> Option<&Arc<Calendar>> {
+        let mut named = self.calendars.iter();
+        let found = named.find(|(known, _)| known.as_deref() == Some(name));
+        found.map(|(_, calendar)| calendar)
     }
 
     /// The account that `try` and tests stand for when none is given: the first that a rule is limited to. With none,
@@ -214,6 +250,8 @@ impl fmt::Debug for RuleSet {
             .field("rules", &self.rules.len())
             .field("words", &self.words.len())
             .field("regexes", &self.regexes.len())
+            .field("wordings", &self.wordings.len())
+            .field("tables", &self.tables)
             .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::diagnostic::Place;
 use super::index::{RuleNumber, RuleSet};
-use crate::model::{AccountName, RuleId};
+use crate::model::{AccountName, RuleId, Time};
 
 /// A test beside a rule.
 #[derive(Clone, Debug)]
@@ -20,6 +20,10 @@ pub struct InlineTest<'a> {
     pub account: AccountName,
     /// Whether the test itself names the account.
     pub is_account_named: bool,
+    /// When it is asked; without it at the usual time of tests.
+    pub at: Option<Time>,
+    /// What people call the follower.
+    pub tags: &'a [Box<str>],
     /// What is asked.
     pub asked: Asked<'a>,
     /// The rule that must answer; empty when none may.
@@ -79,6 +83,15 @@ const TEXTS: usize = 8;
 pub(super) struct InlineTests {
     text: String,
     tests: Vec<Stored>,
+    /// Of the few tests that say more, by their place in `tests`, in order.
+    more: Vec<(u32, More)>,
+}
+
+/// What few tests say.
+#[derive(Default)]
+struct More {
+    at: Option<Time>,
+    tags: Box<[Box<str>]>,
 }
 
 struct Stored {
@@ -130,6 +143,22 @@ impl InlineTests {
         });
     }
 
+    /// Adds to the test that was pushed last when it is asked, and by whom.
+    pub(super) fn push_more(&mut self, at: Option<Time>, tags: Vec<Box<str>>) {
+        let last = u32::try_from(self.tests.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        if at.is_some() || !tags.is_empty() {
+            let tags = tags.into();
+            self.more.push((last, More { at, tags }));
+        }
+    }
+
+    fn more(&self, place: usize) -> Option<&More> {
+        let found = self
+            .more
+            .binary_search_by_key(&place, |(at, _)| usize::try_from(*at).unwrap_or(usize::MAX));
+        self.more.get(found.ok()?).map(|(_, more)| more)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.tests.len()
     }
@@ -167,41 +196,48 @@ impl InlineTests {
 impl RuleSet {
     /// The tests beside rules, in the order of the files.
     pub fn inline_tests(&self) -> impl Iterator<Item = InlineTest<'_>> {
-        self.tests.tests.iter().filter_map(|test| {
-            let draft = self.tests.draft(test);
-            let rule = self.rule(test.rule)?;
-            let widen = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
-            let file: &Arc<str> = self.files.get(widen(rule.file))?;
-            let asked = match (draft.say, draft.event, draft.message) {
-                (Some(say), _, _) => Asked::Say(say),
-                (_, Some(name), _) => Asked::Event {
-                    name,
-                    key: draft.key,
-                },
-                (_, _, Some(kind)) => Asked::Message(kind),
-                _ => return None,
-            };
-            let named = draft.account.and_then(|name| AccountName::parse(name).ok());
-            let is_account_named = named.is_some();
-            let group = rule
-                .accounts
-                .and_then(|group| self.accounts.get(widen(group)));
-            let account = named.or_else(|| group.and_then(|group| group.first().cloned()));
-            Some(InlineTest {
-                rule: &rule.id,
-                place: Place {
-                    file: Arc::clone(file),
-                    span: widen(test.start)..widen(test.end),
-                    line: test.line,
-                    column: test.column,
-                },
-                account: account.unwrap_or_else(|| self.usual_account()),
-                is_account_named,
-                asked,
-                expect: draft.expect,
-                expect_not: draft.expect_not,
-                has: draft.has,
+        self.tests
+            .tests
+            .iter()
+            .enumerate()
+            .filter_map(|(at, test)| {
+                let more = self.tests.more(at);
+                let draft = self.tests.draft(test);
+                let rule = self.rule(test.rule)?;
+                let widen = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+                let file: &Arc<str> = self.files.get(widen(rule.file))?;
+                let asked = match (draft.say, draft.event, draft.message) {
+                    (Some(say), _, _) => Asked::Say(say),
+                    (_, Some(name), _) => Asked::Event {
+                        name,
+                        key: draft.key,
+                    },
+                    (_, _, Some(kind)) => Asked::Message(kind),
+                    _ => return None,
+                };
+                let named = draft.account.and_then(|name| AccountName::parse(name).ok());
+                let is_account_named = named.is_some();
+                let group = rule
+                    .accounts
+                    .and_then(|group| self.accounts.get(widen(group)));
+                let account = named.or_else(|| group.and_then(|group| group.first().cloned()));
+                Some(InlineTest {
+                    rule: &rule.id,
+                    place: Place {
+                        file: Arc::clone(file),
+                        span: widen(test.start)..widen(test.end),
+                        line: test.line,
+                        column: test.column,
+                    },
+                    account: account.unwrap_or_else(|| self.usual_account()),
+                    is_account_named,
+                    at: more.and_then(|more| more.at),
+                    tags: more.map_or(&[], |more| &more.tags),
+                    asked,
+                    expect: draft.expect,
+                    expect_not: draft.expect_not,
+                    has: draft.has,
+                })
             })
-        })
     }
 }

@@ -14,17 +14,21 @@ use super::source::place_in;
 use super::words::Word;
 use crate::model::{AccountName, RuleFiles};
 
+mod asked;
 mod due;
 mod keywords;
 mod said;
 mod shadow;
 mod twins;
+mod unused;
 
-pub(super) use due::check_review;
+pub(super) use asked::check as check_asked;
+pub(super) use due::{check_closings, check_over, check_review};
 pub(super) use keywords::check as check_keywords;
 pub(super) use said::{check as check_said, check_promise};
 pub(super) use shadow::check as check_shadows;
 pub(super) use twins::check as check_twins;
+pub(super) use unused::check as check_unused;
 
 /// A way to trigger a rule; equal ones compete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +43,8 @@ pub(super) enum Trigger {
     Regex(u32),
     /// A message type or an event, numbered.
     Other(u32),
+    /// `like`, numbered: what is similar cannot be proved.
+    Like(u32),
 }
 
 impl Trigger {
@@ -49,7 +55,7 @@ impl Trigger {
             Self::Regex(_) => MatchKind::Regex,
             Self::All(_) => MatchKind::All,
             Self::Any(_) => MatchKind::Any,
-            Self::Other(_) => MatchKind::Event,
+            Self::Other(_) | Self::Like(_) => MatchKind::Event,
         }
     }
 }

@@ -1,19 +1,23 @@
-//! Reads what a rule says: `reply` and `[[rule.replies]]`, every kind of reply.
+//! Reads one reply of a rule: `reply` or an entry of `[[rule.replies]]`, every kind of reply.
 //! Owns: the keys of replies and WeChat's limits on them. Uses: sheet, model. Never: knows when a rule speaks.
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Code, Words};
 use super::lint;
 use super::reply_kinds;
-use super::sheet::{Key, Sheet, Text, Value, keys};
+use super::sheet::{Sheet, Text, Value};
 use crate::model::Reply;
 use crate::model::reply::TEXT_LIMIT;
 
-const ENTRY: &[Key] =
-    keys!(["text", "image", "voice", "video", "music", "news", "desk", "fallback"], not_yet []);
+/// A rule may have at most so many replies.
+const MOST_REPLIES: usize = 20;
+const ENTRY: &[&str] = &[
+    "text", "image", "voice", "video", "music", "news", "desk", "fallback",
+];
 
 /// What a rule answers; some replies are for messages only.
 #[derive(Clone, Copy, Debug)]
@@ -22,10 +26,21 @@ pub(super) struct Answers {
     pub(super) events: bool,
 }
 
-/// A reply as read. A text may have placeholders.
+/// Texts of one reply that have placeholders.
+pub(super) type Gaps<'t> = Vec<Text<'t>>;
+
+/// A reply as read. Its texts may have placeholders.
 pub(super) enum Draft<'t> {
     Text(Text<'t>),
-    Other(Box<Reply>),
+    Other(Box<Other<'t>>),
+}
+
+/// A reply as read that is more than words.
+pub(super) struct Other<'t> {
+    pub(super) reply: Reply,
+    pub(super) gapped: Gaps<'t>,
+    /// What is said where it cannot be sent.
+    pub(super) fallback: Option<Text<'t>>,
 }
 
 /// Reads `reply = "…"`.
@@ -48,46 +63,36 @@ pub(super) fn read_short<'t>(sheet: &mut Sheet<'_>, value: &'t Value<'_>) -> Opt
     }
 }
 
-/// Reads `[[rule.replies]]`: exactly one entry in this version.
+/// Reads `[[rule.replies]]`; entries that are wrong are reported and left out.
 pub(super) fn read_entries<'t>(
     sheet: &mut Sheet<'_>,
     value: &'t Value<'_>,
     answers: Answers,
-) -> Option<Draft<'t>> {
+) -> SmallVec<[Draft<'t>; 1]> {
     let span = sheet.span(value.span());
     let DeValue::Array(entries) = value.get_ref() else {
         let expected = ("要写成 [[rule.replies]]", "must be [[rule.replies]]");
         sheet.wrong_type("replies", value.get_ref(), span, expected);
-        return None;
+        return SmallVec::new();
     };
-    match &entries[..] {
-        [entry] => {
+    if entries.is_empty() {
+        let words = Words::new("`replies` 是空的", "`replies` is empty");
+        sheet.report(Code::NoReply, span, words);
+    } else if entries.len() > MOST_REPLIES {
+        let words = Words::new(
+            format!("一条规则最多 {MOST_REPLIES} 个回复"),
+            format!("a rule may have at most {MOST_REPLIES} replies"),
+        );
+        sheet.report(Code::TooMany, span, words);
+    }
+    entries
+        .iter()
+        .filter_map(|entry| {
             let table = sheet.table("replies", entry)?;
             let span = sheet.span(entry.span());
             read_entry(sheet, table, span, answers)
-        }
-        [] => {
-            sheet.report(
-                Code::NoReply,
-                span,
-                Words::new("`replies` 是空的", "`replies` is empty"),
-            );
-            None
-        }
-        [_, second, ..] => {
-            let span = sheet.span(second.span());
-            sheet.report_with_help(
-                Code::NotYet,
-                span,
-                Words::new(
-                    "一条规则写了几个回复,要用 `pick` 选,这个版本还没有",
-                    "several replies need `pick`, which this version does not have yet",
-                ),
-                Words::new("只留一个回复", "keep one reply"),
-            );
-            None
-        }
-    }
+        })
+        .collect()
 }
 
 fn read_entry<'t>(
@@ -98,6 +103,7 @@ fn read_entry<'t>(
 ) -> Option<Draft<'t>> {
     let owner = Words::new("回复", "a reply");
     let mut kinds = Vec::new();
+    let mut fallback = None;
     for (key, value) in table {
         if !sheet.knows(key, ENTRY, &owner) {
             continue;
@@ -105,7 +111,7 @@ fn read_entry<'t>(
         let name: &str = key.get_ref();
         if name == "fallback" {
             let text = sheet.string(name, value)?;
-            spoken(sheet, text)?;
+            fallback = Some(spoken(sheet, text)?);
         } else {
             kinds.push((name, value, sheet.span(key.span())));
         }
@@ -132,11 +138,12 @@ fn read_entry<'t>(
                     format!("一条回复只能有一种:已经有 `{first}`,又有 `{second}`"),
                     format!("a reply is of one kind: there is `{first}` and `{second}`"),
                 ),
-                Words::new("拆成两条规则,或去掉一个", "make it two rules, or drop one"),
+                Words::new("拆成两个 [[rule.replies]]", "make it two [[rule.replies]]"),
             );
             return None;
         }
     };
+    let mut gapped = Gaps::new();
     let reply = match kind {
         "text" => {
             let text = sheet.string(kind, value)?;
@@ -148,12 +155,26 @@ fn read_entry<'t>(
         "voice" => Reply::Voice {
             media_id: reply_kinds::media(sheet, kind, value)?,
         },
-        "video" => reply_kinds::video(sheet, value)?,
-        "music" => reply_kinds::music(sheet, value)?,
-        "news" => Reply::News(reply_kinds::news(sheet, value, answers)?),
+        "video" => reply_kinds::video(sheet, value, &mut gapped)?,
+        "music" => reply_kinds::music(sheet, value, &mut gapped)?,
+        "news" => Reply::News(reply_kinds::news(sheet, value, answers, &mut gapped)?),
         _ => reply_kinds::desk(sheet, value, answers)?,
     };
-    Some(Draft::Other(Box::new(reply)))
+    Some(Draft::Other(Box::new(Other {
+        reply,
+        gapped,
+        fallback,
+    })))
+}
+
+/// Reads a text that is sent.
+pub(super) fn words<'t>(
+    sheet: &mut Sheet<'_>,
+    key: &str,
+    value: &'t Value<'_>,
+) -> Option<Text<'t>> {
+    let text = sheet.string(key, value)?;
+    spoken(sheet, text)
 }
 
 /// Checks a text that is sent.

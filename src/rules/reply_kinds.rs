@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::address;
 use super::diagnostic::{Code, Words};
-use super::reply::Answers;
-use super::sheet::{Key, Sheet, Value, keys};
-use super::template::{Written, pieces};
+use super::reply::{Answers, Gaps};
+use super::sheet::{Sheet, Value};
 use crate::model::reply::{ARTICLES_FOR_EVENT, ARTICLES_FOR_MESSAGE};
 use crate::model::{Article, Reply};
 
 /// How media uploaded to WeChat are named in rule files.
 const MEDIA_ID: &str = "media_id:";
 
-const VIDEO: &[Key] = keys!(["file", "title", "description"], not_yet []);
-const MUSIC: &[Key] = keys!(["title", "description", "url", "hq_url", "cover"], not_yet []);
-const NEWS: &[Key] = keys!(["title", "description", "image", "url"], not_yet []);
-const DESK: &[Key] = keys!(["agent"], not_yet []);
+const VIDEO: &[&str] = &["file", "title", "description"];
+const MUSIC: &[&str] = &["title", "description", "url", "hq_url", "cover"];
+const NEWS: &[&str] = &["title", "description", "image", "url"];
+const DESK: &[&str] = &["agent"];
 
 /// A `media_id:…`.
 pub(super) fn media(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Option<Arc<str>> {
@@ -53,46 +53,32 @@ pub(super) fn media(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Opti
     None
 }
 
-/// A text that is sent as it stands: placeholders are for `text` only.
-fn plain(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Option<Arc<str>> {
+/// A text; one with placeholders is noted to be checked when the rule's names are known.
+fn gapped<'t>(
+    sheet: &mut Sheet<'_>,
+    key: &str,
+    value: &'t Value<'_>,
+    gaps: &mut Gaps<'t>,
+) -> Option<Arc<str>> {
     let text = sheet.string(key, value)?;
-    let gap = pieces(text.text).into_iter().find_map(|piece| match piece {
-        Written::Gap(name, range) => Some((name.to_owned(), range)),
-        _ => None,
-    });
-    if let Some((name, range)) = gap {
-        let span = sheet.inside(&text, range);
-        sheet.report(
-            Code::NotYet,
-            span,
-            Words::new(
-                format!("这个版本的变量 {{{name}}} 只能写在文字回复里"),
-                format!("in this version a placeholder like {{{name}}} works in text replies only"),
-            ),
-        );
-        return None;
+    let shared = text.text.into();
+    if text.text.contains('{') {
+        gaps.push(text);
     }
-    Some(text.text.into())
+    Some(shared)
 }
 
-fn link(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Option<Arc<str>> {
+fn link<'t>(
+    sheet: &mut Sheet<'_>,
+    key: &str,
+    value: &'t Value<'_>,
+    gaps: &mut Gaps<'t>,
+) -> Option<Arc<str>> {
     let text = sheet.string(key, value)?;
-    let rest = text
-        .text
-        .strip_prefix("https://")
-        .or_else(|| text.text.strip_prefix("http://"));
-    if rest.is_some_and(|rest| !rest.is_empty() && !text.text.contains(char::is_whitespace)) {
-        return Some(text.text.into());
+    if !address::is_good(sheet, key, &text) {
+        return None;
     }
-    sheet.report(
-        Code::BadValue,
-        text.span,
-        Words::new(
-            format!("`{key}` 要写成 https:// 开头的网址"),
-            format!("`{key}` must be an address that begins with https://"),
-        ),
-    );
-    None
+    gapped(sheet, key, value, gaps)
 }
 
 fn missing(sheet: &mut Sheet<'_>, span: Range<usize>, kind: &str, key: &str) {
@@ -104,7 +90,11 @@ fn missing(sheet: &mut Sheet<'_>, span: Range<usize>, kind: &str, key: &str) {
 }
 
 /// Reads a video: uploaded, with title and description if wanted.
-pub(super) fn video(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Reply> {
+pub(super) fn video<'t>(
+    sheet: &mut Sheet<'_>,
+    value: &'t Value<'_>,
+    gaps: &mut Gaps<'t>,
+) -> Option<Reply> {
     let span = sheet.span(value.span());
     let owner = Words::new("video ", "video");
     let (mut media_id, mut title, mut description) = (None, Arc::from(""), Arc::from(""));
@@ -112,8 +102,8 @@ pub(super) fn video(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Reply> {
         let name: &str = key.get_ref();
         match (sheet.knows(key, VIDEO, &owner), name) {
             (true, "file") => media_id = Some(media(sheet, name, value)?),
-            (true, "title") => title = plain(sheet, name, value)?,
-            (true, _) => description = plain(sheet, name, value)?,
+            (true, "title") => title = gapped(sheet, name, value, gaps)?,
+            (true, _) => description = gapped(sheet, name, value, gaps)?,
             (false, _) => return None,
         }
     }
@@ -128,7 +118,11 @@ pub(super) fn video(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Reply> {
 }
 
 /// Reads a piece of music: where it plays from, and an uploaded cover.
-pub(super) fn music(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Reply> {
+pub(super) fn music<'t>(
+    sheet: &mut Sheet<'_>,
+    value: &'t Value<'_>,
+    gaps: &mut Gaps<'t>,
+) -> Option<Reply> {
     let span = sheet.span(value.span());
     let owner = Words::new("music ", "music");
     let empty = || Arc::from("");
@@ -137,10 +131,10 @@ pub(super) fn music(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Reply> {
     for (key, value) in sheet.table("music", value)? {
         let name: &str = key.get_ref();
         match (sheet.knows(key, MUSIC, &owner), name) {
-            (true, "title") => title = plain(sheet, name, value)?,
-            (true, "description") => description = plain(sheet, name, value)?,
-            (true, "url") => url = Some(link(sheet, name, value)?),
-            (true, "hq_url") => hq_url = Some(link(sheet, name, value)?),
+            (true, "title") => title = gapped(sheet, name, value, gaps)?,
+            (true, "description") => description = gapped(sheet, name, value, gaps)?,
+            (true, "url") => url = Some(link(sheet, name, value, gaps)?),
+            (true, "hq_url") => hq_url = Some(link(sheet, name, value, gaps)?),
             (true, _) => cover = Some(media(sheet, name, value)?),
             (false, _) => return None,
         }
@@ -162,14 +156,15 @@ pub(super) fn music(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Reply> {
 }
 
 /// Reads one card or, in answer to events, several.
-pub(super) fn news(
+pub(super) fn news<'t>(
     sheet: &mut Sheet<'_>,
-    value: &Value<'_>,
+    value: &'t Value<'_>,
     answers: Answers,
+    gaps: &mut Gaps<'t>,
 ) -> Option<Vec<Article>> {
     let span = sheet.span(value.span());
     let DeValue::Array(articles) = value.get_ref() else {
-        return Some(vec![article(sheet, value)?]);
+        return Some(vec![article(sheet, value, gaps)?]);
     };
     let most = if answers.messages {
         ARTICLES_FOR_MESSAGE
@@ -190,20 +185,27 @@ pub(super) fn news(
         );
         return None;
     }
-    articles.iter().map(|value| article(sheet, value)).collect()
+    articles
+        .iter()
+        .map(|value| article(sheet, value, gaps))
+        .collect()
 }
 
-fn article(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Article> {
+fn article<'t>(
+    sheet: &mut Sheet<'_>,
+    value: &'t Value<'_>,
+    gaps: &mut Gaps<'t>,
+) -> Option<Article> {
     let span = sheet.span(value.span());
     let owner = Words::new("news ", "news");
     let mut article = Article::default();
     for (key, value) in sheet.table("news", value)? {
         let name: &str = key.get_ref();
         match (sheet.knows(key, NEWS, &owner), name) {
-            (true, "title") => article.title = plain(sheet, name, value)?,
-            (true, "description") => article.description = plain(sheet, name, value)?,
-            (true, "image") => article.pic_url = picture(sheet, value)?,
-            (true, _) => article.url = link(sheet, name, value)?,
+            (true, "title") => article.title = gapped(sheet, name, value, gaps)?,
+            (true, "description") => article.description = gapped(sheet, name, value, gaps)?,
+            (true, "image") => article.pic_url = picture(sheet, value, gaps)?,
+            (true, _) => article.url = link(sheet, name, value, gaps)?,
             (false, _) => return None,
         }
     }
@@ -220,10 +222,14 @@ fn article(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Article> {
 }
 
 /// The picture of a card: WeChat wants an address, not uploaded media.
-fn picture(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Arc<str>> {
+fn picture<'t>(
+    sheet: &mut Sheet<'_>,
+    value: &'t Value<'_>,
+    gaps: &mut Gaps<'t>,
+) -> Option<Arc<str>> {
     let text = sheet.string("image", value)?;
     if text.text.contains("://") {
-        return link(sheet, "image", value);
+        return link(sheet, "image", value, gaps);
     }
     sheet.report_with_help(
         Code::NotYet,
@@ -263,6 +269,11 @@ pub(super) fn desk(sheet: &mut Sheet<'_>, value: &Value<'_>, answers: Answers) -
         }
         agent = Some(text.text.into());
     }
+    is_message_only(sheet, span, answers).then_some(Reply::Transfer { agent })
+}
+
+/// Whether WeChat takes its own desk as an answer; reports it if not.
+pub(super) fn is_message_only(sheet: &mut Sheet<'_>, span: Range<usize>, answers: Answers) -> bool {
     if answers.events {
         sheet.report(
             Code::BadReply,
@@ -272,7 +283,6 @@ pub(super) fn desk(sheet: &mut Sheet<'_>, value: &Value<'_>, answers: Answers) -
                 "`desk` (to WeChat's own desk) can answer messages only, not events",
             ),
         );
-        return None;
     }
-    Some(Reply::Transfer { agent })
+    !answers.events
 }

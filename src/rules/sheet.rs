@@ -1,11 +1,11 @@
 //! Reads typed values out of a parsed piece of a rule file, reporting what does not fit at its exact place.
 //! Owns: how a wrong value is described. Uses: diagnostic, source, toml. Never: knows what a key means.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
 use super::mend;
@@ -28,24 +28,6 @@ pub(super) struct Sheet<'s> {
     pub(super) start: usize,
     pub(super) remarks: &'s mut Remarks,
 }
-
-/// A key that a table may have.
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    /// Whether this version understands it.
-    pub(super) is_ready: bool,
-}
-
-/// Makes a list of keys: what this version has, then what the format has beyond it.
-macro_rules! keys {
-    ([$($ready:literal),* $(,)?], not_yet [$($later:literal),* $(,)?]) => {
-        &[
-            $($crate::rules::sheet::Key { name: $ready, is_ready: true },)*
-            $($crate::rules::sheet::Key { name: $later, is_ready: false },)*
-        ]
-    };
-}
-pub(super) use keys;
 
 impl<'s> Sheet<'s> {
     /// A span of the piece as a span of the file.
@@ -81,60 +63,41 @@ impl<'s> Sheet<'s> {
         self.remarks.push(diagnostic);
     }
 
-    /// Whether the key is one that this version reads; reports it if not. `owner` names the table: `规则 "hours"`.
+    /// Whether a table may have the key; reports it if not. `owner` names the table: `规则 "hours"`.
     pub(super) fn knows(
         &mut self,
-        key: &Spanned<toml::de::DeString<'_>>,
-        keys: &[Key],
+        key: &Spanned<DeString<'_>>,
+        keys: &[&str],
         owner: &Words,
     ) -> bool {
         let name: &str = key.get_ref();
+        if keys.contains(&name) {
+            return true;
+        }
         let span = self.span(key.span());
-        match keys.iter().find(|known| known.name == name) {
-            Some(Key { is_ready: true, .. }) => return true,
-            Some(_) => self.report_with_help(
-                Code::NotYet,
-                span,
-                Words::new(
-                    format!("这个版本还没有 `{name}`({})", owner.zh.trim_end()),
-                    format!("this version does not have `{name}` yet ({})", owner.en),
-                ),
-                Words::new(
-                    "先删掉它,或等支持它的版本",
-                    "remove it, or wait for the version that has it",
-                ),
-            ),
-            None => {
-                let meant = did_you_mean(name, keys.iter().map(|key| key.name));
-                let place = self.place(span);
-                let message = Words::new(
-                    format!("{}里没有 `{name}` 这个字段", owner.zh),
-                    format!("unknown field `{name}` in {}", owner.en),
-                );
-                let mut diagnostic = Diagnostic::new(Code::UnknownField, place, message);
-                if let Some(meant) = meant {
-                    let key = self.span(key.span());
-                    diagnostic = diagnostic
-                        .caret(Words::new(
-                            format!("是不是 `{meant}`?"),
-                            format!("did you mean `{meant}`?"),
-                        ))
-                        .fix(mend::rename_key(self.written(), key, (name, meant)));
-                } else {
-                    let known: Vec<&str> = keys
-                        .iter()
-                        .filter(|key| key.is_ready)
-                        .map(|key| key.name)
-                        .collect();
-                    let known = known.join("、");
-                    diagnostic = diagnostic.help(Words::new(
+        let fix = |meant: &str| mend::rename_key(self.written(), span.clone(), (name, meant));
+        let place = self.place(span.clone());
+        let message = Words::new(
+            format!("{}里没有 `{name}` 这个字段", owner.zh),
+            format!("unknown field `{name}` in {}", owner.en),
+        );
+        let diagnostic = Diagnostic::new(Code::UnknownField, place, message);
+        self.remarks
+            .push(match did_you_mean(name, keys.iter().copied()) {
+                Some(meant) => diagnostic
+                    .caret(Words::new(
+                        format!("是不是 `{meant}`?"),
+                        format!("did you mean `{meant}`?"),
+                    ))
+                    .fix(fix(meant)),
+                None => {
+                    let known = keys.join("、");
+                    diagnostic.help(Words::new(
                         format!("可以用:{known}"),
                         format!("known here: {known}"),
-                    ));
+                    ))
                 }
-                self.remarks.push(diagnostic);
-            }
-        }
+            });
         false
     }
 
@@ -208,6 +171,77 @@ impl<'s> Sheet<'s> {
                 format!("`{key}` must be between {low} and {high}"),
             ),
         );
+        None
+    }
+
+    /// A number, whole or not, in a range.
+    pub(super) fn number(
+        &mut self,
+        key: &str,
+        value: &Value<'_>,
+        range: RangeInclusive<f32>,
+    ) -> Option<f32> {
+        let span = self.span(value.span());
+        let written = match value.get_ref() {
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Integer(number) => number.as_str(),
+            other => {
+                let expected = ("要写成数字,不带引号", "must be a number, without quotes");
+                self.wrong_type(key, other, span, expected);
+                return None;
+            }
+        };
+        let parsed = written.parse().ok();
+        if let Some(number) = parsed.filter(|number| range.contains(number)) {
+            return Some(number);
+        }
+        let (low, high) = (range.start(), range.end());
+        self.report(
+            Code::BadValue,
+            span,
+            Words::new(
+                format!("`{key}` 要在 {low} 到 {high} 之间"),
+                format!("`{key}` must be between {low} and {high}"),
+            ),
+        );
+        None
+    }
+
+    /// One of a few words, and what it stands for.
+    pub(super) fn choice<T: Clone>(
+        &mut self,
+        key: &str,
+        value: &Value<'_>,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        let text = self.string(key, value)?;
+        self.choice_of(key, &text, choices)
+    }
+
+    /// One of a few words as written, and what it stands for.
+    pub(super) fn choice_of<T: Clone>(
+        &mut self,
+        key: &str,
+        text: &Text<'_>,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        if let Some((_, meant)) = choices.iter().find(|(word, _)| *word == text.text) {
+            return Some(meant.clone());
+        }
+        let words = || choices.iter().map(|(word, _)| *word);
+        let known = words().collect::<Vec<_>>().join("、");
+        let message = Words::new(
+            format!("`{key}` 没有 \"{}\" 这个写法", text.text),
+            format!("`{key}` cannot be \"{}\"", text.text),
+        );
+        let help = match did_you_mean(text.text, words()) {
+            Some(meant) => Words::new(
+                format!("是不是 \"{meant}\"?"),
+                format!("did you mean \"{meant}\"?"),
+            ),
+            None => Words::new(format!("可以用:{known}"), format!("known: {known}")),
+        };
+        self.report_with_help(Code::BadValue, text.span.clone(), message, help);
         None
     }
 

@@ -21,7 +21,7 @@ use crate::rules::diagnostic::render;
 use crate::rules::{self, Compiled, Diagnostic, Lang, Severity};
 use crate::store::sled::{Settings as StoreSettings, SledStore};
 use crate::store::{self, Store};
-use crate::turn::{CanPush, Turns};
+use crate::turn::{CanPush, Turns, World};
 use crate::wechat::Client;
 
 /// The file in the data directory that holds the address the running server listens on.
@@ -109,10 +109,14 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         let can: CanPush = Arc::new(move || client.can_push());
         (name.clone(), can)
     });
+    let world = World {
+        can_push: can_push.collect(),
+        ..World::empty()
+    };
     let turns = Arc::new(Turns::new(
         Arc::clone(&store),
         Arc::clone(&rules),
-        can_push.collect(),
+        world,
         settings.deadline,
     ));
     let counted = Arc::clone(&metrics);
@@ -314,6 +318,7 @@ fn compile(settings: &Settings, files: &RuleFiles) -> Compiled {
         &rules::Options {
             accounts: Some(accounts),
             desk: settings.desk.clone(),
+            timezone: settings.timezone.clone(),
             ..rules::Options::default()
         },
     )

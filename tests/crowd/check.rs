@@ -216,7 +216,7 @@ impl Tally {
     fn count(&mut self, turned: &Turned) {
         self.inbound += 1;
         match turned.outcome {
-            Outcome::Reply | Outcome::Desk => self.ruled += 1,
+            Outcome::Reply | Outcome::Desk | Outcome::Form => self.ruled += 1,
             Outcome::Escalate => self.escalated += 1,
             Outcome::Silence => self.owned += 1,
             Outcome::Held => self.handed += 1,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
-use wxreply::decide::{ActiveRules, Decision, Memory, Outcome, decide};
+use wxreply::decide::{ActiveRules, Decision, Memory, Outcome, Step, decide};
 use wxreply::model::conversation::{Act, Acted};
 use wxreply::model::entry::Settled;
 use wxreply::model::message::PushError;
@@ -36,6 +36,14 @@ pub struct Turned {
     pub is_durable: bool,
 }
 
+/// The crowd's rules ask no other systems.
+fn decided(step: Step) -> Decision {
+    match step {
+        Step::Done(decision) => decision,
+        Step::Ask(asked) => panic!("{:?}", asked.call),
+    }
+}
+
 /// One conversation as it must be after what has happened so far.
 pub struct Fold<'a> {
     pub rules: &'a ActiveRules,
@@ -51,14 +59,15 @@ impl Fold<'_> {
             key,
             conversation: self.known.clone().map(Arc::new),
             can_push: self.can_push,
+            ..Memory::empty(self.account.clone(), key)
         };
-        decide(incoming, &memory, self.rules, at)
+        decided(decide(incoming, &memory, self.rules, at))
     }
 
     /// What a follower nobody knows yet reads in answer to this.
     pub fn alone(&self, incoming: &Incoming, key: TurnKey) -> Option<Reply> {
         let memory = Memory::empty(self.account.clone(), key);
-        let answer = decide(incoming, &memory, self.rules, Time::default()).answer;
+        let answer = decided(decide(incoming, &memory, self.rules, Time::default())).answer;
         let own = answer.own.filter(|own| own.by == By::Rule);
         own.map(|own| own.reply)
     }

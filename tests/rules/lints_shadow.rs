@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wxreply::rules::{Code, Compiled, MatchKind, Options, Question, RuleSet, compile};
 
 use super::properties::{Small, small};
-use super::{account, codes, files, rule};
+use super::{account, codes, files, find, rule};
 
 /// Every text over the alphabet of [`small`] with up to so many characters.
 const LONGEST: usize = 6;
@@ -49,9 +49,10 @@ fn claims(text: &str, compiled: &Compiled) -> Vec<Claim> {
 
 /// The rule that answers, and the kind by which it matched.
 fn winner(set: &RuleSet, text: &str) -> Option<(String, MatchKind)> {
-    let found = set.find(&account("shop"), &Question::Words(text));
+    let found = find(set, "shop", &Question::Words(text));
     let kind = found.winner()?.kind;
-    Some((set.answer(&found)?.rule.to_string(), kind))
+    let course = set.course(&found, &account("shop"))?;
+    Some((course.rule.to_string(), kind))
 }
 
 fn compiled(text: &str) -> Compiled {

@@ -9,9 +9,14 @@ mod slips;
 
 use bytes::Bytes;
 use wxreply::decide::{ActiveRules, inline};
-use wxreply::model::{AccountName, Event, EventKind, Reply, RuleFiles};
+use wxreply::model::{AccountName, Event, EventKind, MediaIds, Reply, RuleFiles, Time};
 use wxreply::rules::diagnostic::{Lang, render};
-use wxreply::rules::{Asked, Code, Compiled, MatchKind, Options, Question, RuleSet, compile};
+use wxreply::rules::{
+    Asked, Asking, Code, Compiled, Found, MatchKind, Options, Question, RuleSet, compile,
+};
+
+/// 3 June 2026, 12:00 in China.
+const NOW: Time = Time::from_seconds(1_780_459_200);
 
 fn files(files: &[(&str, &str)]) -> RuleFiles {
     let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
@@ -34,12 +39,22 @@ fn account(name: &str) -> AccountName {
     AccountName::parse(name).unwrap()
 }
 
+/// What the rules find on an account for somebody nobody knows.
+fn find(rules: &RuleSet, on: &str, question: &Question<'_>) -> Found {
+    let asking = Asking {
+        account: &account(on),
+        now: NOW,
+        conversation: None,
+        is_first_visit: true,
+    };
+    rules.find(&asking, question)
+}
+
 /// The id of the rule that answers, on account `shop`.
 fn winner(rules: &RuleSet, question: &Question<'_>) -> Option<String> {
-    let found = rules.find(&account("shop"), question);
-    rules
-        .answer(&found)
-        .map(|answered| answered.rule.to_string())
+    let found = find(rules, "shop", question);
+    let course = rules.course(&found, &account("shop"));
+    course.map(|course| course.rule.to_string())
 }
 
 fn says(rules: &RuleSet, text: &str) -> Option<String> {
@@ -112,7 +127,7 @@ fn coverage_is_the_union_of_all_matches() {
     );
     // 红烧 and 烧肉 overlap: three characters, a tie that the place decides; with 米饭 it is five against three.
     assert_eq!(says(&rules, "红烧肉").as_deref(), Some("two"));
-    let found = rules.find(&account("shop"), &Question::Words("红烧肉 配米饭"));
+    let found = find(&rules, "shop", &Question::Words("红烧肉 配米饭"));
     let covered: Vec<u32> = found.candidates.iter().map(|one| one.covered).collect();
     assert_eq!(covered, [5, 3]);
     assert_eq!(found.candidates[0].kind, MatchKind::Any);
@@ -132,9 +147,16 @@ fn none_vetoes_whatever_matched_and_is_explained() {
     );
     assert_eq!(says(&rules, "退款").as_deref(), Some("refund"));
     let question = Question::Words("退款被骗!");
-    let found = rules.find(&account("shop"), &question);
-    assert_eq!(rules.answer(&found).unwrap().rule.as_str(), "other");
-    let explained = rules.explain(&found, &question);
+    let found = find(&rules, "shop", &question);
+    assert_eq!(
+        rules
+            .course(&found, &account("shop"))
+            .unwrap()
+            .rule
+            .as_str(),
+        "other"
+    );
+    let explained = rules.explain(&found, &question, NOW);
     assert_eq!(&*explained[1].verdict.en, "vetoed: contains \"骗\" (none)");
     assert_eq!(&*explained[1].verdict.zh, "排除:有「骗」(none)");
 }
@@ -149,8 +171,8 @@ fn a_rule_speaks_on_its_accounts_only_and_defaults_may_stand_anywhere() {
     .concat();
     let rules = rules(&text);
     let on = |name: &str, text: &str| {
-        let found = rules.find(&account(name), &Question::Words(text));
-        rules.answer(&found).is_some()
+        let found = find(&rules, name, &Question::Words(text));
+        found.winner().is_some()
     };
     assert!(on("shop", "a") && !on("cafe", "a"));
     assert!(on("cafe", "b") && !on("shop", "b"));
@@ -204,8 +226,10 @@ reply = "{scene.1}/{scene.2}"
 "#;
     let rules = rules(text);
     let said = |question: &Question<'_>| {
-        let found = rules.find(&account("shop"), question);
-        match rules.answer(&found).unwrap().reply {
+        let found = find(&rules, "shop", question);
+        let course = rules.course(&found, &account("shop")).unwrap();
+        let values = |name: &str| found.value(name).map(Box::from);
+        match course.says[0].reply(&values, &MediaIds::Assumed).unwrap() {
             Reply::Text(text) => text.to_string(),
             other => panic!("{other:?}"),
         }
@@ -226,8 +250,8 @@ reply = "{scene.1}/{scene.2}"
 fn matched_parts_are_counted_in_characters_of_the_typed_text() {
     let rules = rules(&rule("wifi", "any = [\"wifi密码\"]"));
     let question = Question::Words("  請問👋ＷｉＦｉ密碼？");
-    let found = rules.find(&account("shop"), &question);
-    let explained = rules.explain(&found, &question);
+    let found = find(&rules, "shop", &question);
+    let explained = rules.explain(&found, &question, NOW);
     let part = &explained[0].matched[0];
     assert_eq!(
         (part.start, part.end, part.text.as_str()),
@@ -249,8 +273,7 @@ fn at_most_ten_candidates_are_kept_and_the_winner_is_among_them() {
         .collect();
     let rules = rules(&text);
     assert_eq!(
-        rules
-            .find(&account("shop"), &Question::Words("退款"))
+        find(&rules, "shop", &Question::Words("退款"))
             .candidates
             .len(),
         10

@@ -6,7 +6,7 @@ use wxreply::model::RuleFiles;
 use wxreply::rules::diagnostic::{Lang, render};
 use wxreply::rules::{Options, Question, RuleSet, compile, normalize};
 
-use super::{account, files, rule, rules, says};
+use super::{NOW, files, find, rule, rules, says};
 
 /// A rule over a small alphabet, so that words meet, overlap and repeat.
 #[derive(Clone, Debug)]
@@ -191,8 +191,8 @@ proptest! {
             rule("c", "all = [\"a\", \"退\"]"),
         ].concat());
         let question = Question::Words(&said);
-        let found = set.find(&account("shop"), &question);
-        for one in set.explain(&found, &question) {
+        let found = find(&set, "shop", &question);
+        for one in set.explain(&found, &question, NOW) {
             for part in one.matched {
                 prop_assert!(part.start < part.end && part.end <= said.chars().count());
             }

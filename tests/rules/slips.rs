@@ -1,6 +1,6 @@
 //! Gets rule files wrong in every way and compares what is said about it.
 
-use wxreply::model::RuleFiles;
+use wxreply::model::{RuleFiles, Time};
 use wxreply::rules::diagnostic::{Lang, render};
 use wxreply::rules::{Code, Options, compile};
 
@@ -137,7 +137,7 @@ fn settings_files_and_encodings_are_checked_as_well() {
     )
     .replace("long!", &"话".repeat(700));
     let list: Vec<(&str, Vec<u8>)> = vec![
-        ("_calendar.toml", b"x".to_vec()),
+        ("_canned.toml", b"x".to_vec()),
         ("_dsk.toml", b"x".to_vec()),
         ("_desk.toml", "ack = \"收到,{topic}\"\nack_evry = \"10m\"\nquiet_after = \"soon\"\nclaim_timeout = \"10m\"\nhuman_reserve = 9\nsorry = \"{oops\"\n".into()),
         ("bom.toml", b"\xEF\xBB\xBF[[rule]]\nid=\"b\"\nexact=[\"q\"]\nreply=\"r\"\n".to_vec()),
@@ -159,4 +159,85 @@ fn settings_files_and_encodings_are_checked_as_well() {
         "settings_zh",
         render(&compiled.diagnostics, &files, "rules/", Lang::Zh, false)
     );
+}
+
+/// Calendars as operators get them wrong.
+const CALENDAR_SLIPS: &[(&str, &str)] = &[
+    ("not TOML", "[calendar.shop]\ntz = \n"),
+    (
+        "a flat file",
+        "tz = \"Asia/Shanghai\"\ncalendar = \"shop\"\n",
+    ),
+    (
+        "names and keys",
+        "[calendar.\"a b\"]\n[calendar.shop]\ntimezone = \"Asia/Shanghai\"\nweekyl = {}\n",
+    ),
+    (
+        "zones",
+        "[calendar.a]\ntz = \"Asia/Shangai\"\nweekly = { mon = \"9:00-18:00\" }\n[calendar.b]\ntz = \"北京\"\nweekly = { mon = \"9:00-18:00\" }\n[calendar.c]\ntz = 8\nweekly = { mon = \"9:00-18:00\" }\n",
+    ),
+    (
+        "weekly",
+        "[calendar.a.weekly]\nmon-firday = \"09:00-18:00\"\n\"周八\" = \"09:00-18:00\"\ntue = \"9-18\"\nwed = [\"09:00-12:00\", \"11:30-25:00\", \"13:00\"]\nthu = \"sat 09:00-18:00\"\nfri = 9\nsun = \"\"\n",
+    ),
+    (
+        "overlapping hours",
+        "[calendar.a]\nweekly = { mon-fri = [\"09:00-18:00\"], wed = \"09:00-12:00\", sat = \"10:00-14:00,13:00-16:00\" }\nopen = [\"2027-02-14 09:00-12:00, 10:00-11:00\"]\n",
+    ),
+    (
+        "dates",
+        "[calendar.a]\nweekly = { mon = \"9:00-18:00\" }\nclosed = [\"2027-02-30\", 2027-02-05T10:00:00, \"2027-2-5\", \"2027-02-11..2027-02-05\", \"2027-02-05 .. 2027-02-31\", \"春节\", 5]\nopen = [2027-02-14, \"2027-02-14\", \"2027-13-01 09:00-18:00\", \"2027-02-14  09:00-18:60\"]\n",
+    ),
+];
+
+#[test]
+fn every_slip_in_a_calendar_is_described_where_it_happened() {
+    for (lang, name) in [(Lang::Zh, "calendars_zh"), (Lang::En, "calendars_en")] {
+        let mut shown = String::new();
+        for (slip, text) in CALENDAR_SLIPS {
+            let rules = rule("a", "exact = [\"a\"]");
+            let files = files(&[("10.toml", &rules), ("_calendar.toml", text)]);
+            let mut compiled = compile(&files, &Options::default());
+            assert!(compiled.rules.is_none(), "{slip}");
+            compiled
+                .diagnostics
+                .retain(|one| !matches!(one.code, Code::NoOwner | Code::NoTest));
+            shown.push_str(&format!("==== {slip}\n"));
+            shown.push_str(&render(
+                &compiled.diagnostics,
+                &files,
+                "rules/",
+                lang,
+                false,
+            ));
+        }
+        insta::assert_snapshot!(name, shown);
+    }
+}
+
+#[test]
+fn calendars_are_compiled_whatever_the_order_of_files() {
+    let calendar = "[calendar.shop]\nweekly = { mon-fri = [\"09:00-12:00\", \"13:00-18:00\"], \"周六\" = \"10:00-16:00\" }\nclosed = [2027-01-01, \"2027-02-05..2027-02-11\"]\nopen = [\"2027-02-14 09:00-18:00\"]\n[calendar.berlin]\ntz = \"Europe/Berlin\"\nweekly = { mon-sun = \"00:00-24:00\" }\nclosed = 2027-01-01\n";
+    let rules = rule("a", "exact = [\"a\"]");
+    let files = files(&[("10.toml", &rules), ("_calendar.toml", calendar)]);
+    let compiled = compile(&files, &Options::default());
+    let names: Vec<_> = compiled.files.iter().map(|file| &file.path).collect();
+    assert_eq!(names, ["10.toml", "_calendar.toml"]);
+    let set = compiled.rules.unwrap();
+    let time = |text: &str| Time::from(text.parse::<jiff::Timestamp>().unwrap());
+    let shop = set.calendar("shop").unwrap();
+    for (at, is_open) in [
+        ("2027-02-04T12:30:00+08:00", false),
+        ("2027-02-04T13:00:00+08:00", true),
+        ("2027-02-05T13:00:00+08:00", false),
+        ("2027-02-14T12:30:00+08:00", true),
+        ("2027-02-20T10:00:00+08:00", true),
+        ("2027-01-01T10:00:00+08:00", false),
+    ] {
+        assert_eq!(shop.is_open(time(at)), is_open, "{at}");
+    }
+    let berlin = set.calendar("berlin").unwrap();
+    assert!(berlin.is_open(time("2026-12-31T23:30:00+01:00")));
+    assert!(!berlin.is_open(time("2027-01-01T23:30:00+01:00")));
+    assert!(set.calendar("work").is_none());
 }

@@ -1,6 +1,5 @@
 //! Stops the disk in the middle of a turn, to see who waits for it and who does not.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use wxreply::model::{
 use wxreply::rules;
 use wxreply::store::sled::{Settings, SledStore};
 use wxreply::store::{Query, Store};
-use wxreply::turn::{Answered, Course, Received, Turns};
+use wxreply::turn::{Answered, Course, Received, Turns, World};
 
 use super::{LI, RULES};
 
@@ -64,15 +63,16 @@ impl Desk {
             .await
             .unwrap();
         let files = RuleFiles(vec![("10-rules.toml".into(), RULES.into())]);
-        let options = rules::Options::default();
-        let set = rules::compile(&files, &options).rules.unwrap();
+        let set = rules::compile(&files, &rules::Options::default())
+            .rules
+            .unwrap();
         let active = ActiveRules {
             set,
             revision: None,
         };
         let rules = Arc::new(ArcSwap::from_pointee(active));
         let store: Arc<dyn Store> = store;
-        let turns = Turns::new(Arc::clone(&store), rules, HashMap::new(), DEADLINE);
+        let turns = Turns::new(Arc::clone(&store), rules, World::empty(), DEADLINE);
         Self {
             _dir: dir,
             gate,

@@ -127,7 +127,7 @@ impl<'s> Shadows<'s> {
                 hits.sort_unstable();
                 hits
             }
-            Trigger::Regex(_) | Trigger::Other(_) => Hits::new(),
+            Trigger::Regex(_) | Trigger::Other(_) | Trigger::Like(_) => Hits::new(),
         }
     }
 
@@ -262,7 +262,9 @@ impl<'s> Shadows<'s> {
             match spot.trigger {
                 Trigger::Exact(word) => !text(&word).contains(veto) || is_shared(),
                 Trigger::Other(_) => true,
-                Trigger::Any(_) | Trigger::All(_) | Trigger::Regex(_) => is_shared(),
+                Trigger::Any(_) | Trigger::All(_) | Trigger::Regex(_) | Trigger::Like(_) => {
+                    is_shared()
+                }
             }
         })
     }

@@ -1,0 +1,153 @@
+//! Says what the rule that won does on an account: its replies there, and everything else it brings with it.
+//! Owns: which wording is in force. Uses: index, spec, say. Never: who wins, what a decision is.
+
+use super::found::{Asking, Candidate, Found, Unfit};
+use super::index::{Rule, RuleNumber, RuleSet};
+use super::say::Said;
+use super::spec::{Conditions, Cooldown, Extra, FormPlan, Handoff, Hook, Pick};
+use crate::model::{AccountName, RuleId, Time};
+
+/// What a rule does on an account.
+#[derive(Clone, Copy, Debug)]
+pub struct Course<'s> {
+    /// Whose course it is.
+    pub rule: &'s RuleId,
+    /// Where the rule stands in its set; finds the course again.
+    pub place: Place,
+    /// Its replies; none where it only listens, hands over or asks.
+    pub says: &'s [Said],
+    /// Which of them.
+    pub pick: Pick,
+    extra: Option<&'s Extra>,
+}
+
+/// A rule's place in one rule set, meaningless in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(RuleNumber);
+
+impl<'s> Course<'s> {
+    /// Whether it says nothing on purpose.
+    pub fn is_silent(&self) -> bool {
+        self.extra.is_some_and(|extra| extra.is_silent)
+    }
+
+    /// Whether it speaks while a person owns the conversation.
+    pub fn is_always(&self) -> bool {
+        self.extra.is_some_and(|extra| extra.is_always)
+    }
+
+    /// Whom it calls besides.
+    pub fn handoff(&self) -> Option<&'s Handoff> {
+        self.extra?.handoff.as_ref()
+    }
+
+    /// How often it speaks.
+    pub fn cooldown(&self) -> Option<&'s Cooldown> {
+        self.extra?.cooldown.as_ref()
+    }
+
+    /// What it asks the follower first.
+    pub fn form(&self) -> Option<&'s FormPlan> {
+        self.extra?.form.as_ref()
+    }
+
+    /// What it asks another system first.
+    pub fn hook(&self) -> Option<&'s Hook> {
+        self.extra?.hook.as_ref()
+    }
+}
+
+impl RuleSet {
+    /// The course of the rule that won.
+    pub fn course(&self, found: &Found, account: &AccountName) -> Option<Course<'_>> {
+        self.course_of(found.winner()?, account)
+    }
+
+    /// The course of a candidate, whether it won or not.
+    pub fn course_of(&self, candidate: &Candidate, account: &AccountName) -> Option<Course<'_>> {
+        self.course_at(Place(candidate.rule), account)
+    }
+
+    /// The course of the rule at a place of this set.
+    pub fn course_at(&self, place: Place, account: &AccountName) -> Option<Course<'_>> {
+        let rule = self.rule(place.0)?;
+        let extra = rule.extra.as_deref();
+        let (says, pick) = self.wording(rule, account);
+        Some(Course {
+            rule: &rule.id,
+            place,
+            says,
+            pick,
+            extra,
+        })
+    }
+
+    /// The course of a rule that goes on over several messages: one with a form, or one that may be offered by number.
+    pub fn course_named(&self, id: &RuleId, account: &AccountName) -> Option<Course<'_>> {
+        let rule = *self.named.get(id.as_str())?;
+        self.course_at(Place(rule), account)
+    }
+
+    /// What a placeholder about time says: `today`, `now`, `calendar.NAME.next_open`.
+    pub fn moment(&self, name: &str, now: Time) -> Option<Box<str>> {
+        let _ = (name, now);
+        None
+    }
+
+    /// Rules whose wordings are alike but not certain, at least as much as `least`, best first, with the wording.
+    pub fn alike<'s>(
+        &'s self,
+        _found: &'s Found,
+        _least: f32,
+    ) -> impl Iterator<Item = (&'s RuleId, &'s str)> {
+        std::iter::empty()
+    }
+
+    /// What a rule says on an account: its wording for it, else its own, else that of the rule it points to.
+    fn wording<'s>(&'s self, rule: &'s Rule, account: &AccountName) -> (&'s [Said], Pick) {
+        let own = |rule: &'s Rule| {
+            let extra = rule.extra.as_deref();
+            let per_account = extra.map_or(&[][..], |extra| &extra.per_account);
+            let here = per_account.iter().find(|(name, _)| name == account);
+            here.map(|(_, wording)| wording)
+                .or_else(|| extra?.wording.as_ref())
+                .map_or((rule.reply.as_slice(), Pick::default()), |wording| {
+                    (&wording.says, wording.pick)
+                })
+        };
+        let pointed = rule.extra.as_ref().and_then(|extra| extra.replies_of);
+        match pointed.and_then(|other| self.rule(other)) {
+            Some(other) if own(rule).0.is_empty() => own(other),
+            _ => own(rule),
+        }
+    }
+
+    /// Which of a rule's conditions does not hold, if any.
+    pub(super) fn unmet(&self, conditions: &Conditions, asking: &Asking<'_>) -> Option<Unfit> {
+        let Conditions {
+            during,
+            outside,
+            between,
+            tags,
+            first_visit,
+        } = conditions;
+        let is_open = |_calendar: &u16| false;
+        if !during.is_empty() && !during.iter().any(is_open) {
+            return Some(Unfit::NotDuring);
+        }
+        if outside.iter().any(is_open) {
+            return Some(Unfit::NotOutside);
+        }
+        if between.is_some_and(|(from, until)| asking.now < from || asking.now >= until) {
+            return Some(Unfit::NotBetween);
+        }
+        let known = asking.conversation.map_or(&[][..], |known| known.tags());
+        if !tags.is_empty() && !tags.iter().any(|tag| known.contains(tag)) {
+            return Some(Unfit::Tag);
+        }
+        if first_visit.is_some_and(|wanted| wanted != asking.is_first_visit) {
+            return Some(Unfit::Visit);
+        }
+        None
+    }
+}
