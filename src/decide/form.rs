@@ -1,8 +1,6 @@
 //! Leads a follower through a rule's form: question, answer, again, and what ends it.
 //! Owns: steps, tries, time. Uses: speak, rules, model. Never: which rule begins a form.
 
-use unicode_normalization::UnicodeNormalization as _;
-
 use super::case::Case;
 use super::speak::{Lead, called, replied, speak};
 use super::{Decision, Outcome, Step, several, to_people};
@@ -51,11 +49,9 @@ pub(super) fn go_on(case: &Case<'_>, form: &Form) -> Option<Step> {
     if words.is_some_and(|words| plan.is_cancelled_by(&normalize(words))) {
         return Some(Step::Done(cancel(case, &course, plan, ended(lead))));
     }
-    let answer: String = words.unwrap_or_default().nfkc().collect();
-    let answer = answer.trim();
-    if step.accepts(answer) {
+    if let Some(answer) = words.and_then(|words| step.answer(words)) {
         lead.saved.retain(|(name, _)| *name != step.save);
-        lead.saved.push((step.save.clone(), answer.into()));
+        lead.saved.push((step.save.clone(), answer));
         let next = form.step + 1;
         if plan.steps.get(usize::from(next)).is_some() {
             return Some(Step::Done(ask(case, &course, plan, lead, next, 0)));

@@ -1,36 +1,158 @@
 //! Runs the tests that stand beside rules, through the same decision as every message.
 //! Owns: how a test's question becomes a message, what counts as passed. Uses: rules, model. Never: I/O, the clock.
 
+use std::sync::Arc;
+
 use super::tried::question;
 use super::{ActiveRules, Decision, Memory, Step, decide};
 use crate::model::{
-    By, Content, Event, EventKind, HookAnswer, HookFault, Incoming, OpenId, Time, TurnKey,
+    AccountName, Change, Content, Conversation, ConversationId, Entry, Event, EventKind,
+    HookAnswer, HookFault, Incoming, OpenId, Remembered, Reply, Time, Turn, TurnKey,
 };
-use crate::rules::diagnostic::Words;
-use crate::rules::{Asked, Code, Diagnostic, InlineTest};
+use crate::rules::diagnostic::{Place, Words};
+use crate::rules::{Asked, Code, Diagnostic, Script};
 
-/// Tests without a time run on 3 June 2026, 12:00 in China.
-const TEST_TIME: Time = Time::from_seconds(1_780_459_200);
 /// A failed test shows so many candidates.
 const SHOWN: usize = 3;
 
-/// Runs every test beside a rule; one remark for each that fails.
+/// Runs every test of the rule set; one remark for each that fails.
 pub fn run_tests(rules: &ActiveRules) -> Vec<Diagnostic> {
-    let follower = OpenId::parse("inline-test").expect("a legal openid");
-    let failed = rules.set.inline_tests().filter_map(|test| {
-        let message = incoming(&test.asked, &follower);
-        let key = TurnKey::of_text(&test.asked.to_string());
-        let memory = Memory::empty(test.account.clone(), key);
-        let step = decide(&message, &memory, rules, TEST_TIME);
-        let decision = settled(step, &message, &memory, rules, TEST_TIME);
-        judge(&test, &decision, &message, rules)
+    let beside = rules.set.inline_tests().filter_map(|test| {
+        let mut talk = Talk::new(rules, test.account.clone(), test.tags, test.at);
+        let expected = Expected {
+            rule: test.expect,
+            not_rule: test.expect_not,
+            has: test.has,
+        };
+        talk.holds(&test.asked, None, &expected, &test.place)
     });
-    failed.collect()
+    let scripts = rules
+        .set
+        .scripts()
+        .filter_map(|script| run_script(rules, script));
+    beside.chain(scripts).collect()
+}
+
+/// Holds a conversation; the first turn that goes wrong is the remark.
+fn run_script(rules: &ActiveRules, script: &Script) -> Option<Diagnostic> {
+    let mut talk = Talk::new(rules, script.account.clone(), &script.tags, script.at);
+    script.turns.iter().find_map(|turn| {
+        talk.now = talk.now.plus(turn.after);
+        let expected = Expected {
+            rule: turn.expect.as_deref(),
+            not_rule: turn.expect_not.as_deref(),
+            has: turn.has.as_deref(),
+        };
+        talk.holds(&turn.asked(), turn.hook.as_ref(), &expected, &turn.place)
+    })
+}
+
+/// What a test expects of one message.
+struct Expected<'t> {
+    rule: Option<&'t str>,
+    not_rule: Option<&'t str>,
+    has: Option<&'t str>,
+}
+
+/// A follower of a test, message after message.
+struct Talk<'r> {
+    rules: &'r ActiveRules,
+    account: AccountName,
+    follower: OpenId,
+    conversation: Option<Conversation>,
+    now: Time,
+    said: u32,
+}
+
+impl<'r> Talk<'r> {
+    fn new(
+        rules: &'r ActiveRules,
+        account: AccountName,
+        tags: &[Box<str>],
+        at: Option<Time>,
+    ) -> Self {
+        let follower = OpenId::parse("inline-test").expect("a legal openid");
+        let now = at.unwrap_or_else(|| rules.set.test_time());
+        let mut talk = Self {
+            rules,
+            account,
+            follower,
+            conversation: None,
+            now,
+            said: 0,
+        };
+        if !tags.is_empty() {
+            let known = Remembered {
+                tags: tags.to_vec(),
+                ..Remembered::default()
+            };
+            talk.conversation = Some(Conversation {
+                remembered: Some(Box::new(known)),
+                ..talk.first_met(TurnKey::of_text("tags"))
+            });
+        }
+        talk
+    }
+
+    fn first_met(&self, key: TurnKey) -> Conversation {
+        let id = ConversationId::at(self.now, 0, key);
+        Conversation::new(id, self.account.clone(), self.follower.clone(), self.now)
+    }
+
+    /// Says something; a remark if it does not lead to what is expected.
+    fn holds(
+        &mut self,
+        asked: &Asked<'_>,
+        hook: Option<&HookAnswer>,
+        expected: &Expected<'_>,
+        place: &Place,
+    ) -> Option<Diagnostic> {
+        let message = incoming(asked, &self.follower);
+        self.said += 1;
+        let key = match self.said {
+            1 => TurnKey::of_text(&asked.to_string()),
+            said => TurnKey::of_text(&format!("{asked}\n{said}")),
+        };
+        let memory = Memory {
+            conversation: self.conversation.clone().map(Arc::new),
+            ..Memory::empty(self.account.clone(), key)
+        };
+        let step = decide(&message, &memory, self.rules, self.now);
+        let decision = settled(step, hook, &message, &memory, self.rules, self.now);
+        let remark = judge(
+            asked, expected, place, &decision, &message, self.rules, self.now,
+        );
+        self.remember(message, key, &decision);
+        remark
+    }
+
+    fn remember(&mut self, incoming: Incoming, key: TurnKey, decision: &Decision) {
+        if !decision.is_kept {
+            return;
+        }
+        let mut conversation = self
+            .conversation
+            .take()
+            .unwrap_or_else(|| self.first_met(key));
+        let turn = Turn {
+            key,
+            account: self.account.clone(),
+            incoming,
+            answer: decision.answer.clone(),
+        };
+        conversation.apply(&Entry {
+            at: self.now,
+            conversation: conversation.id,
+            change: Change::Turn(Box::new(turn)),
+        });
+        self.conversation = Some(conversation);
+    }
 }
 
 /// The decision; where another system would be asked, it does not answer.
 fn settled(
     step: Step,
+    hook: Option<&HookAnswer>,
     message: &Incoming,
     memory: &Memory,
     rules: &ActiveRules,
@@ -39,10 +161,10 @@ fn settled(
     match step {
         Step::Done(decision) => decision,
         Step::Ask(asked) => {
-            let answer = HookAnswer::Failed(HookFault::Offline);
+            let offline = HookAnswer::Failed(HookFault::Offline);
             asked
                 .continuation
-                .resume(&answer, message, memory, rules, now)
+                .resume(hook.unwrap_or(&offline), message, memory, rules, now)
         }
     }
 }
@@ -60,7 +182,7 @@ pub fn incoming(asked: &Asked<'_>, follower: &OpenId) -> Incoming {
     Incoming {
         to: "gh_test".into(),
         from: follower.clone(),
-        create_time: TEST_TIME.seconds(),
+        create_time: 0,
         msg_id: None,
         content,
     }
@@ -142,16 +264,14 @@ fn message(kind: &str) -> Content {
 
 /// A remark if the decision is not what the test expects.
 fn judge(
-    test: &InlineTest<'_>,
+    asked: &Asked<'_>,
+    expected: &Expected<'_>,
+    place: &Place,
     decision: &Decision,
     message: &Incoming,
     rules: &ActiveRules,
+    now: Time,
 ) -> Option<Diagnostic> {
-    let own = decision
-        .answer
-        .own
-        .as_ref()
-        .filter(|own| own.by == By::Rule);
     let answered = decision.rule.as_ref().map_or("", |rule| rule.as_str());
     let named = |id: &str, (nobody_zh, nobody_en): (&str, &str)| {
         if id.is_empty() {
@@ -162,19 +282,18 @@ fn judge(
     };
     let nobody = ("没有规则", "no rule");
     let (by_zh, by_en) = named(answered, nobody);
-    let wrong = if let Some(expect) = test.expect.filter(|expect| *expect != answered) {
+    let wrong = if let Some(expect) = expected.rule.filter(|expect| *expect != answered) {
         let (zh, en) = named(expect, nobody);
         (format!("期望{zh}"), format!("expected {en}"))
-    } else if let Some(id) = test.expect_not.filter(|id| *id == answered) {
+    } else if let Some(id) = expected.not_rule.filter(|id| *id == answered) {
         let (zh, en) = named(id, nobody);
         (
             format!("期望不是{zh}"),
             format!("expected anything but {en}"),
         )
     } else {
-        let has = test.has?;
-        let said = own.map(|own| own.reply.shown()).unwrap_or_default();
-        if said.contains(has) {
+        let has = expected.has?;
+        if said(decision).any(|said| said.contains(has)) {
             return None;
         }
         (
@@ -182,7 +301,6 @@ fn judge(
             format!("the reply does not contain \"{has}\""),
         )
     };
-    let asked = test.asked;
     let words = Words::new(
         format!("测试没通过:「{asked}」由{by_zh}回答,{}", wrong.0),
         format!(
@@ -190,19 +308,28 @@ fn judge(
             wrong.1
         ),
     );
-    let diagnostic = Diagnostic::new(Code::TestFails, test.place.clone(), words);
-    Some(match trace(decision, message, rules) {
+    let diagnostic = Diagnostic::new(Code::TestFails, place.clone(), words);
+    Some(match trace(decision, message, rules, now) {
         Some(trace) => diagnostic.help(trace),
         None => diagnostic,
     })
 }
 
+/// Everything the follower reads.
+fn said(decision: &Decision) -> impl Iterator<Item = String> {
+    let more = decision.answer.more.iter().map(|push| &push.reply);
+    decision
+        .answer
+        .passive()
+        .into_iter()
+        .chain(more)
+        .map(Reply::shown)
+}
+
 /// Who was considered, and what became of each.
-fn trace(decision: &Decision, message: &Incoming, rules: &ActiveRules) -> Option<Words> {
+fn trace(decision: &Decision, message: &Incoming, rules: &ActiveRules, now: Time) -> Option<Words> {
     let found = decision.found.as_ref()?;
-    let explained = rules
-        .set
-        .explain(found, &question(&message.content), TEST_TIME);
+    let explained = rules.set.explain(found, &question(&message.content), now);
     if explained.is_empty() {
         return None;
     }

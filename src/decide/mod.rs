@@ -140,6 +140,10 @@ pub enum Silence {
 
 /// A decision, or what must be asked first.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every message is decided at once; a box would cost each an allocation"
+)]
 pub enum Step {
     /// It is decided.
     Done(Decision),

@@ -1,5 +1,9 @@
 //! Decides for every kind of message in every state of a conversation.
 
+mod form;
+mod hook;
+mod speak;
+
 use super::*;
 use crate::model::conversation::Act;
 use crate::model::entry::{Change, Entry, Turn};
@@ -36,10 +40,19 @@ exact = ["转接"]
 desk = {}
 "#
     .replace("LONG", &"长".repeat(600));
-    let files = RuleFiles(vec![("10-a.toml".to_owned(), file.into_bytes().into())]);
+    compiled(&file)
+}
+
+fn compiled(text: &str) -> ActiveRules {
+    let files = RuleFiles(vec![(
+        "10-a.toml".to_owned(),
+        text.as_bytes().to_vec().into(),
+    )]);
     let compiled = compile(&files, &Options::default());
     ActiveRules {
-        set: compiled.rules.expect("the rules are good"),
+        set: compiled
+            .rules
+            .unwrap_or_else(|| panic!("{:#?}", compiled.diagnostics)),
         revision: Some(3),
     }
 }
@@ -79,8 +92,17 @@ struct Talk {
 
 impl Talk {
     fn new() -> Self {
+        Self::by(rules())
+    }
+
+    /// A follower of an account with these rules.
+    fn with(text: &str) -> Self {
+        Self::by(compiled(text))
+    }
+
+    fn by(rules: ActiveRules) -> Self {
         Self {
-            rules: rules(),
+            rules,
             known: None,
             can_push: true,
             n: 0,
@@ -178,6 +200,11 @@ impl Talk {
     fn state(&self) -> State {
         self.known.as_ref().map_or(State::Bot, |known| known.state)
     }
+}
+
+/// What the follower reads, if anything.
+fn words(decision: &Decision) -> String {
+    said(decision).unwrap_or_default()
 }
 
 fn said(decision: &Decision) -> Option<String> {

@@ -318,10 +318,9 @@ impl Conversation {
                 }
             }
             Act::Tag { tags } => {
-                let is_legal = |tag: &Box<str>| {
-                    (1..=64).contains(&tag.len()) && !tag.chars().any(char::is_control)
-                };
-                if tags.len() > MOST_TAGS || !tags.iter().all(is_legal) {
+                let is_legal =
+                    |tag: &str| (1..=64).contains(&tag.len()) && !tag.chars().any(char::is_control);
+                if tags.len() > MOST_TAGS || !tags.iter().all(|tag| is_legal(tag)) {
                     return Err(Refusal::Tags);
                 }
                 let mut tags = tags.clone();

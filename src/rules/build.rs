@@ -78,6 +78,7 @@ impl<'o> Build<'o> {
             always: Vec::new(),
             events: HashMap::default(),
             messages: Vec::new(),
+            timezone: options.timezone.clone(),
             has_always: false,
             wants_queue: false,
             named: HashMap::default(),
@@ -209,8 +210,8 @@ impl<'o> Build<'o> {
                 codes: allow::read(sheet, allow.value),
             });
         }
-        let (Some(id), Some(deeds), true, true) = (id, deeds, checked.is_whole, written.is_enabled)
-        else {
+        let is_good = checked.is_whole && written.is_understood;
+        let (Some(id), Some(deeds), true, true) = (id, deeds, is_good, written.is_enabled) else {
             return;
         };
         let number = narrow(self.set.rules.len());

@@ -114,7 +114,7 @@ pub(super) fn between(
 ) -> Option<(Time, Time)> {
     let span = sheet.span(value.span());
     let ends = match value.get_ref() {
-        DeValue::Array(items) => items.get(0).zip(items.get(1)).filter(|_| items.len() == 2),
+        DeValue::Array(items) => items.first().zip(items.get(1)).filter(|_| items.len() == 2),
         _ => None,
     };
     let Some((from, to)) = ends else {

@@ -90,8 +90,27 @@ impl RuleSet {
 
     /// What a placeholder about time says: `today`, `now`, `calendar.NAME.next_open`.
     pub fn moment(&self, name: &str, now: Time) -> Option<Box<str>> {
-        let _ = (name, now);
-        None
+        let local = || self.timezone.to_datetime(now.into());
+        match name {
+            "today" => Some(format!("{}月{}日", local().month(), local().day()).into()),
+            "now" => Some(format!("{}:{:02}", local().hour(), local().minute()).into()),
+            _ => {
+                let calendar = name.strip_prefix("calendar.")?.strip_suffix(".next_open")?;
+                let calendar = self.calendar(calendar)?;
+                let opens = calendar.next_open(now)?;
+                Some(calendar.in_words(opens, now).into())
+            }
+        }
+    }
+
+    /// When tests that give no time are held: noon of 3 June 2026, a Wednesday, where the rules are at home.
+    pub fn test_time(&self) -> Time {
+        let noon = jiff::civil::date(2026, 6, 3).at(12, 0, 0, 0);
+        let local = self.timezone.to_ambiguous_zoned(noon).compatible();
+        local.map_or_else(
+            |_out_of_range| Time::default(),
+            |noon| noon.timestamp().into(),
+        )
     }
 
     /// Rules whose wordings are alike but not certain, at least as much as `least`, best first, with the wording.
@@ -131,7 +150,10 @@ impl RuleSet {
             tags,
             first_visit,
         } = conditions;
-        let is_open = |_calendar: &u16| false;
+        let is_open = |calendar: &u16| {
+            let calendar = self.calendars.get(usize::from(*calendar));
+            calendar.is_some_and(|(_, calendar)| calendar.is_open(asking.now))
+        };
         if !during.is_empty() && !during.iter().any(is_open) {
             return Some(Unfit::NotDuring);
         }

@@ -175,6 +175,10 @@ impl RuleSet {
                 "跳过:第一次来与否不符(followers)",
                 "skipped: first visit or not does not fit",
             ),
+            Unfit::NoRow => Words::new(
+                "跳过:表格里没有这一行(table)",
+                "skipped: no such row in its table",
+            ),
             Unfit::Cooling { until } => {
                 let left = until.since(now).as_secs().div_ceil(60);
                 Words::new(
@@ -248,7 +252,8 @@ impl RuleSet {
                     typed.collect::<String>().into()
                 };
                 let names = regex.regex.capture_names().flatten();
-                Captured::Named(names.map(|name| (name.into(), as_typed(name))).collect())
+                let named = names.map(|name| (Box::from(name), as_typed(name)));
+                Captured::Named(named.chain(self.looked_up(winner)).collect())
             }
             Question::Event(event) => {
                 let key = event_key(event).unwrap_or_default();
@@ -257,6 +262,21 @@ impl RuleSet {
             }
             Question::Kind(_) => Captured::Nothing,
         }
+    }
+
+    /// The row of the winner's table, by the names under which replies use it.
+    fn looked_up(&self, winner: &Candidate) -> Vec<(Box<str>, Box<str>)> {
+        let rule = self.rule(winner.rule).and_then(|rule| rule.extra.as_ref());
+        let lookup = rule.and_then(|extra| extra.table.as_ref());
+        let table = lookup.and_then(|lookup| self.tables.get(usize::from(lookup.table)));
+        let (Some(table), Some(row)) = (table, winner.row) else {
+            return Vec::new();
+        };
+        let cell = |column: &str| {
+            let cell = table.field(row, column).unwrap_or_default();
+            (format!("table.{column}").into(), cell.into())
+        };
+        table.columns().map(cell).collect()
     }
 
     /// What the stars of the winner's pattern took: of several patterns that match, the one with most literal characters.

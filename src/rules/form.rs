@@ -34,11 +34,12 @@ pub(super) fn saved(steps: Option<&Rare<'_>>) -> Vec<String> {
     else {
         return Vec::new();
     };
-    let name = |step: &Value<'_>| {
-        let save = step.get_ref().as_table()?.get("save")?;
-        save.get_ref().as_str().map(str::to_owned)
-    };
-    steps.iter().filter_map(name).collect()
+    steps.iter().filter_map(saved_as).collect()
+}
+
+fn saved_as(step: &Value<'_>) -> Option<String> {
+    let save = step.get_ref().as_table()?.get("save")?;
+    save.get_ref().as_str().map(str::to_owned)
 }
 
 /// Reads a form. `names` are those that are known before its first question; those of its answers are added.
@@ -132,10 +133,8 @@ fn read_steps(sheet: &mut Sheet<'_>, value: &Value<'_>, names: &mut Names) -> Op
     for item in items {
         let table = sheet.table("step", item)?;
         let step = read_step(sheet, item, table, names, &steps);
-        if let Some(step) = step {
-            names.give(step.save.to_string());
-            steps.push(step);
-        }
+        saved_as(item).into_iter().for_each(|name| names.give(name));
+        steps.extend(step);
     }
     Some(steps.into())
 }
@@ -230,8 +229,8 @@ fn name(sheet: &mut Sheet<'_>, value: &Value<'_>, before: &[Step]) -> Option<Box
 
 fn pattern(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<regex::Regex> {
     let text = sheet.string("check", value)?;
-    match regexes::compile(text.text) {
-        Ok(compiled) => Some(compiled.regex),
+    match regexes::check(text.text) {
+        Ok(regex) => Some(regex),
         Err(fault) => {
             let span = sheet.inside(&text, fault.span);
             sheet.report(Code::Regex, span, fault.message);

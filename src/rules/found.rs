@@ -116,6 +116,8 @@ pub enum Unfit {
     Tag,
     /// It is for first visits only, or for later ones.
     Visit,
+    /// What it captured does not stand in its table.
+    NoRow,
     /// It has spoken to this follower a short while ago.
     Cooling {
         /// When it may again.
@@ -137,6 +139,8 @@ pub struct Candidate {
     /// Whether the key matched without a star.
     is_literal: bool,
     pub(super) regex: Option<u32>,
+    /// The row of its table.
+    pub(super) row: Option<u32>,
 }
 
 impl Candidate {
@@ -149,6 +153,7 @@ impl Candidate {
             priority: rule_set.rule(rule).map_or(0, |rule| rule.priority),
             is_literal: false,
             regex: None,
+            row: None,
         }
     }
 
@@ -321,7 +326,10 @@ impl RuleSet {
                 .filter_map(|regex| self.try_regex(regex, account, text)),
         );
         // The strongest key of each rule stays; of several regexes the one that covers most, then the first.
-        matches.sort_by_key(|found| (found.rule, found.kind, Reverse(found.covered), found.regex));
+        matches.sort_by_key(|found| {
+            let strength = (found.is_out(), found.kind, Reverse(found.covered));
+            (found.rule, strength, found.regex)
+        });
         matches.dedup_by_key(|found| found.rule);
         matches.retain(|candidate| {
             self.rule(candidate.rule)
@@ -350,6 +358,15 @@ impl RuleSet {
         let mut candidate = Candidate::new(self, regex.rule, MatchKind::Regex);
         candidate.covered = count(matched.as_str());
         candidate.regex = Some(number);
+        let extra = self.rule(regex.rule)?.extra.as_ref();
+        if let Some(lookup) = extra.and_then(|extra| extra.table.as_ref()) {
+            let key = regex.regex.captures(text)?.name(&lookup.key)?.as_str();
+            let table = self.tables.get(usize::from(lookup.table))?;
+            candidate.row = table.row(&normalize(key));
+            if candidate.row.is_none() {
+                candidate.verdict = Verdict::Unfit(Unfit::NoRow);
+            }
+        }
         Some(candidate)
     }
 

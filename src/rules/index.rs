@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ahash::RandomState;
+use jiff::tz::TimeZone;
 use regex::Regex;
 
 use super::inline_tests::InlineTests;
@@ -41,6 +42,8 @@ pub struct RuleSet {
     pub(super) events: HashMap<Box<str>, EventRules, RandomState>,
     /// Rules for message types.
     pub(super) messages: Vec<(Box<str>, RuleNumber)>,
+    /// The zone of times that people read.
+    pub(super) timezone: TimeZone,
     /// Whether a rule speaks beside people.
     pub(super) has_always: bool,
     /// Whether a reply says how long the queue is.

@@ -9,7 +9,7 @@ use super::gaps::Names;
 use super::sheet::{Sheet, Text, Value};
 use super::source::place_in;
 use super::spec::Lookup;
-use super::table::{Cells, Table};
+use super::table::{Cells, Repeated, Table};
 use crate::model::RuleFiles;
 
 const TABLE: &[&str] = &["file", "key"];
@@ -58,7 +58,7 @@ pub(super) fn read(
         sheet.report_with_help(Code::BadValue, span, words, help);
         return None;
     };
-    if !names.has(&key.text) || key.text.contains('.') {
+    if !names.has(key.text) || key.text.contains('.') {
         let words = Words::new(
             format!(
                 "每个 `regex` 里都要有捕获 (?<{}>…),别的触发条件没有它",
@@ -179,7 +179,7 @@ fn find<'f>(sheet: &mut Sheet<'_>, file: &Text<'_>, files: &'f RuleFiles) -> Opt
     None
 }
 
-fn report_repeated(remarks: &mut Remarks, file: &str, bytes: &[u8], repeated: &[(u64, Box<str>)]) {
+fn report_repeated(remarks: &mut Remarks, file: &str, bytes: &[u8], repeated: &[Repeated]) {
     for (line, key) in repeated.iter().take(SHOWN) {
         let words = Words::new(
             format!("「{key}」前面已经有一行,这一行查不到"),

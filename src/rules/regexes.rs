@@ -39,36 +39,17 @@ pub(super) struct Fault {
 
 /// Compiles a regex. It will be matched against normalised text.
 pub(super) fn compile(pattern: &str) -> Result<Compiled, Fault> {
-    let whole = 0..pattern.len();
-    let hir = regex_syntax::ParserBuilder::new()
-        .nest_limit(NEST_LIMIT)
-        .build()
-        .parse(pattern)
-        .map_err(|error| syntax_fault(pattern, &error))?;
+    let hir = parse(pattern)?;
     if hir.properties().minimum_len().unwrap_or(0) == 0 {
         return Err(Fault {
-            span: whole,
+            span: 0..pattern.len(),
             message: Words::new(
                 "这个正则连空话也匹配,什么消息都会被它接走",
                 "this regex matches empty text, so it matches everything",
             ),
         });
     }
-    let regex = RegexBuilder::new(pattern)
-        .nest_limit(NEST_LIMIT)
-        .size_limit(SIZE_LIMIT)
-        .dfa_size_limit(SIZE_LIMIT)
-        .build()
-        .map_err(|error| Fault {
-            span: whole,
-            message: match error {
-                regex::Error::CompiledTooBig(_) => Words::new(
-                    "这个正则太大(重复次数太多?)",
-                    "this regex is too big (large repetition counts?)",
-                ),
-                other => Words::new(format!("正则不对:{other}"), format!("bad regex: {other}")),
-            },
-        })?;
+    let regex = build(pattern)?;
     let words = required_words(&hir).unwrap_or_default();
     let unreachable = unreachable_word(&hir);
     Ok(Compiled {
@@ -76,6 +57,38 @@ pub(super) fn compile(pattern: &str) -> Result<Compiled, Fault> {
         words,
         unreachable,
     })
+}
+
+/// Compiles a regex that an answer must match, which is never empty.
+pub(super) fn check(pattern: &str) -> Result<Regex, Fault> {
+    parse(pattern)?;
+    build(pattern)
+}
+
+fn parse(pattern: &str) -> Result<Hir, Fault> {
+    regex_syntax::ParserBuilder::new()
+        .nest_limit(NEST_LIMIT)
+        .build()
+        .parse(pattern)
+        .map_err(|error| syntax_fault(pattern, &error))
+}
+
+fn build(pattern: &str) -> Result<Regex, Fault> {
+    RegexBuilder::new(pattern)
+        .nest_limit(NEST_LIMIT)
+        .size_limit(SIZE_LIMIT)
+        .dfa_size_limit(SIZE_LIMIT)
+        .build()
+        .map_err(|error| Fault {
+            span: 0..pattern.len(),
+            message: match error {
+                regex::Error::CompiledTooBig(_) => Words::new(
+                    "这个正则太大(重复次数太多?)",
+                    "this regex is too big (large repetition counts?)",
+                ),
+                other => Words::new(format!("正则不对:{other}"), format!("bad regex: {other}")),
+            },
+        })
 }
 
 fn syntax_fault(pattern: &str, error: &regex_syntax::Error) -> Fault {

@@ -78,18 +78,6 @@ const RARE: &[&str] = &[
     "account",
     "allow",
 ];
-/// Of those, the ones that may make a rule do something without a reply of its own.
-const DEEDS: &[&str] = &[
-    "use_reply_of",
-    "silent",
-    "desk",
-    "handoff",
-    "form",
-    "step",
-    "hook",
-    "account",
-];
-
 /// A rule as written.
 pub(super) struct Written<'t> {
     /// Its header, `[[rule]]`.
@@ -227,10 +215,6 @@ pub(super) fn read<'t>(
     rule.is_understood = sheet.remarks.errors() == errors_before;
     rule.has_reply = says.say_something();
     rule.says = says.read(sheet, rule.answers());
-    let does_something = rule.has_reply || rule.rare.iter().any(|rare| DEEDS.contains(&rare.key));
-    if !does_something && rule.is_understood {
-        no_reply(sheet, &rule);
-    }
     Some(rule)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::say::{Gapped, Said};
 use crate::model::entry::Priority;
@@ -162,13 +163,15 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether this is an answer to the question. `answer` is trimmed and half-width.
-    pub fn accepts(&self, answer: &str) -> bool {
-        !answer.is_empty()
-            && self
-                .check
-                .as_ref()
-                .is_none_or(|check| check.is_match(answer))
+    /// What is kept of these words as an answer: half-width and trimmed. `None`: they are no answer to the question.
+    pub fn answer(&self, words: &str) -> Option<Box<str>> {
+        let answer: String = words.nfkc().collect();
+        let answer = answer.trim();
+        let is_one = self
+            .check
+            .as_ref()
+            .is_none_or(|check| check.is_match(answer));
+        (!answer.is_empty() && is_one).then(|| answer.into())
     }
 }
 

@@ -33,6 +33,9 @@ pub(super) struct Fault {
     pub(super) message: Words,
 }
 
+/// A row whose key stands in an earlier row: its line, from 1, and the key.
+pub(super) type Repeated = (u64, Box<str>);
+
 /// The cells of a table as they stand in its file.
 pub(super) struct Cells {
     columns: Box<[Box<str>]>,
@@ -153,7 +156,7 @@ impl Cells {
     }
 
     /// Makes its rows findable by a column. Besides: rows whose key stands in an earlier row, by line and key.
-    pub(super) fn keyed(self: &Arc<Self>, column: &str) -> Option<(Table, Vec<(u64, Box<str>)>)> {
+    pub(super) fn keyed(self: &Arc<Self>, column: &str) -> Option<(Table, Vec<Repeated>)> {
         let place = self.columns.iter().position(|name| **name == *column)?;
         let mut table = Table {
             cells: Arc::clone(self),
@@ -193,6 +196,11 @@ impl Table {
         let row = usize::try_from(row).ok()?;
         self.cells
             .cell(row.checked_mul(columns.len())?.checked_add(place)?)
+    }
+
+    /// The names of the columns, in order.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        self.cells.columns()
     }
 
     /// Notes a row's key; of rows with one key the first is found. A row without a key is never found.
@@ -259,7 +267,7 @@ fn narrow(n: usize) -> u32 {
 mod tests {
     use super::*;
 
-    fn keyed(text: &[u8]) -> (Table, Vec<(u64, Box<str>)>) {
+    fn keyed(text: &[u8]) -> (Table, Vec<Repeated>) {
         Arc::new(Cells::read(text).unwrap()).keyed("city").unwrap()
     }
 

@@ -100,11 +100,6 @@ impl Template {
         }
     }
 
-    /// The names of the gaps, each once.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(|name| &**name)
-    }
-
     /// Fills the gaps; cut to WeChat's limit where values are that long.
     pub(super) fn fill(&self, values: &Values<'_>) -> String {
         let mut text = String::new();

@@ -178,3 +178,64 @@ fn links_inside_the_directory_are_followed_and_others_refused() {
             .contains("leads out")
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn tables_and_media_are_read_below_the_directory_and_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let write = |path: &str| {
+        let path = home.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    };
+    for path in [
+        "a.toml",
+        "tables/a.csv",
+        "tables/b.txt",
+        "tables/deep/c.csv",
+        "tables/.hidden.csv",
+        "tables/rules.toml",
+        "media/map.png",
+        "media/deep/song.mp3",
+        "media/.cache/x.png",
+        "more/b.toml",
+        "notes.csv",
+    ] {
+        write(path);
+    }
+    std::os::unix::fs::symlink(home.path().join("media"), home.path().join("media/again")).unwrap();
+    std::os::unix::fs::symlink("map.png", home.path().join("media/plan.png")).unwrap();
+    let paths: Vec<String> = read_directory(home.path())
+        .unwrap()
+        .0
+        .into_iter()
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "a.toml",
+            "media/deep/song.mp3",
+            "media/map.png",
+            "media/plan.png",
+            "tables/a.csv",
+            "tables/deep/c.csv",
+        ]
+    );
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("x.png"), "x").unwrap();
+    let link = home.path().join("media/x.png");
+    std::os::unix::fs::symlink(outside.path().join("x.png"), link).unwrap();
+    let error = read_directory(home.path()).unwrap_err().to_string();
+    assert!(error.contains("leads out"), "{error}");
+}
+
+#[test]
+fn media_that_wechat_would_not_take_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("media")).unwrap();
+    let large = fs::File::create(home.path().join("media/film.mp4")).unwrap();
+    large.set_len((10 << 20) + 1).unwrap();
+    let error = read_directory(home.path()).unwrap_err().to_string();
+    assert!(error.contains("at most 10485760"), "{error}");
+}

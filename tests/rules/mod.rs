@@ -1,6 +1,7 @@
 //! Compiles rule files and asks them.
 
 mod commands;
+mod keys;
 mod lints;
 mod lints_fix;
 mod lints_shadow;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wxreply::decide::{ActiveRules, inline};
 use wxreply::model::RuleFiles;
 use wxreply::rules::diagnostic::{Lang, render};
-use wxreply::rules::{Options, Question, RuleSet, compile, normalize};
+use wxreply::rules::{Options, Question, RuleSet, compile, normalize, read_directory};
 
 use super::{NOW, files, find, rule, rules, says};
 
@@ -121,6 +121,32 @@ fn fast_winner(rules: &RuleSet, text: &str) -> Option<usize> {
     says(rules, text).map(|id| id.parse().unwrap())
 }
 
+/// What is put into good files.
+const DAMAGE: [&str; 16] = [
+    "",
+    "\n",
+    "\"",
+    "=",
+    "[",
+    "{",
+    "}",
+    "5",
+    "true",
+    "\"\"",
+    "{}",
+    "[]",
+    "{x",
+    "2026-01-01",
+    "-",
+    "\"\\u0000\"",
+];
+
+/// The sample rules.
+fn samples() -> RuleFiles {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rules");
+    read_directory(&directory).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -181,6 +207,39 @@ proptest! {
         if let Some(set) = compiled.rules {
             inline::run_tests(&ActiveRules { set, revision: None });
         }
+    }
+
+    #[test]
+    fn a_good_file_may_be_damaged_anywhere(
+        file in 0..8_usize,
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize, 0..DAMAGE.len()), 1..4),
+    ) {
+        let mut set = samples();
+        let texts: Vec<usize> = (0..set.0.len()).filter(|at| !set.0[*at].0.starts_with("tables")).collect();
+        let (path, bytes) = &mut set.0[texts[file % texts.len()]];
+        let mut text: Vec<char> = std::str::from_utf8(bytes).unwrap().chars().collect();
+        for (at, length, put) in cuts {
+            let at = at.index(text.len().max(1)).min(text.len());
+            let end = (at + length).min(text.len());
+            text.splice(at..end, DAMAGE[put].chars());
+        }
+        let (path, length) = (path.clone(), text.iter().map(|c| c.len_utf8()).sum::<usize>());
+        *bytes = text.into_iter().collect::<String>().into();
+        let compiled = compile(&set, &Options::default());
+        for one in compiled.diagnostics.iter().filter(|one| *one.place.file == *path) {
+            let span = &one.place.span;
+            prop_assert!(span.start <= span.end && span.end <= length, "{:?}", one);
+        }
+        render(&compiled.diagnostics, &set, "", Lang::En, false);
+    }
+
+    #[test]
+    fn any_bytes_may_stand_in_a_table(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        let mut set = samples();
+        let table = set.0.iter_mut().find(|(path, _)| path.starts_with("tables")).unwrap();
+        table.1 = bytes.into();
+        let compiled = compile(&set, &Options::default());
+        render(&compiled.diagnostics, &set, "", Lang::Zh, false);
     }
 
     #[test]

@@ -57,7 +57,7 @@ const SLIPS: &[(&str, &str)] = &[
         "[[rule]]\nid = \"a\"\nexakt = [\"营业\"]\nreply = \"r\"\ncolour = \"red\"\n",
     ),
     (
-        "not yet",
+        "text where a table is wanted, and a test that asks nothing",
         "[[rule]]\nid = \"a\"\nlike = [\"停车方便吗\"]\ncooldown = \"10m\"\nreply = \"r\"\n[[test]]\nname = \"x\"\n",
     ),
     (

@@ -56,7 +56,13 @@ impl Conversation {
                 if let Some(last) = self.last_message.as_mut().filter(|last| last.id == push.id) {
                     *last = push.message();
                 }
-                self.pushes.push(push.clone());
+                // What the same turn pushes behind its answer stays behind it.
+                let is_behind = |other: &Push| {
+                    other.state == Delivery::Queued && other.at == push.at && other.id > push.id
+                };
+                let place = self.pushes.iter().position(is_behind);
+                let place = place.unwrap_or(self.pushes.len());
+                self.pushes.insert(place, push.clone());
             }
             Change::Sending { push } => {
                 self.end_form_by(*push);

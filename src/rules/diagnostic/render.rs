@@ -7,7 +7,7 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::{Diagnostic, Lang, Place, Severity, Words};
+use super::{Code, Diagnostic, Lang, Place, Severity, Words};
 use crate::model::RuleFiles;
 
 /// A line longer than this is cut around the place that matters.
@@ -32,11 +32,33 @@ pub fn render(
         .decor_style(DecorStyle::Ascii)
         .term_width(LONGEST_LINE);
     let mut out = String::new();
+    let files = &without_secrets(files, diagnostics);
     for diagnostic in diagnostics {
         out.push_str(&renderer.render(&[group(diagnostic, files, root, lang)]));
         out.push_str("\n\n");
     }
     out
+}
+
+/// The files with a star for every byte of a secret that a remark is about: other remarks may show the same line.
+fn without_secrets(files: &RuleFiles, diagnostics: &[Diagnostic]) -> RuleFiles {
+    let mut files = files.clone();
+    let secrets = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.code == Code::SecretInFile);
+    for Place { file, span, .. } in secrets.map(|diagnostic| &diagnostic.place) {
+        let found = files.0.iter_mut().find(|(path, _)| **path == **file);
+        let Some((_, bytes)) = found else { continue };
+        let mut hidden = bytes.to_vec();
+        if let Some(secret) = hidden.get_mut(span.clone()) {
+            secret
+                .iter_mut()
+                .filter(|byte| **byte != b'\n')
+                .for_each(|byte| *byte = b'*');
+        }
+        *bytes = hidden.into();
+    }
+    files
 }
 
 fn group<'a>(diagnostic: &'a Diagnostic, files: &RuleFiles, root: &str, lang: Lang) -> Group<'a> {
