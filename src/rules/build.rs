@@ -17,7 +17,7 @@ use super::extra::{self, Around, Deeds};
 use super::fields;
 use super::index::{EventRules, Group, Lists, RegexRule, Rule, RuleNumber, RuleSet, Use};
 use super::inline_tests::{self, InlineTests};
-use super::lint::{self, Spot, Trigger};
+use super::lint::{self, Numbered, Spot, Trigger};
 use super::lookup::Tables;
 use super::mend;
 use super::pattern::Pattern;
@@ -437,24 +437,20 @@ impl<'o> Build<'o> {
         for (number, (_, span)) in (0..).zip(&checked.like) {
             note(Trigger::Like(number), span);
         }
-        let mut others: Vec<(fn(u32) -> Trigger, String, Range<usize>)> = Vec::new();
+        let mut others: Vec<(Numbered, String, Range<usize>)> = Vec::new();
         if let Some((_, first)) = checked.all.first() {
             let mut words: Vec<Word> = checked.all.iter().map(|(word, _)| *word).collect();
             words.sort_unstable();
-            others.push((Trigger::All, format!("all {words:?}"), first.clone()));
+            others.push((Numbered::All, format!("all {words:?}"), first.clone()));
         }
         let regexes = written.regex.iter().map(|text| {
             let named = format!("regex {}", text.text);
-            (
-                Trigger::Regex as fn(u32) -> Trigger,
-                named,
-                text.span.clone(),
-            )
+            (Numbered::Regex, named, text.span.clone())
         });
         others.extend(regexes);
         others.extend(checked.messages.iter().map(|(kind, span)| {
             let named = format!("message {kind}");
-            (Trigger::Other as fn(u32) -> Trigger, named, span.clone())
+            (Numbered::Other, named, span.clone())
         }));
         for (name, span) in &checked.events {
             let keys = checked
@@ -464,15 +460,14 @@ impl<'o> Build<'o> {
             let keys: Vec<String> = keys.collect();
             let plain = checked.patterns.is_empty().then(|| format!("event {name}"));
             let named = keys.into_iter().chain(plain);
-            others
-                .extend(named.map(|key| (Trigger::Other as fn(u32) -> Trigger, key, span.clone())));
+            others.extend(named.map(|key| (Numbered::Other, key, span.clone())));
         }
-        for (trigger, key, span) in others {
+        for (family, key, span) in others {
             let next = narrow(self.triggers.len());
             let number = *self.triggers.entry(key).or_insert(next);
             let (start, end) = (narrow(span.start), narrow(span.end));
             self.spots.push(Spot {
-                trigger: trigger(number),
+                trigger: family.trigger(number),
                 rule,
                 start,
                 end,

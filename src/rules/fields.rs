@@ -2,7 +2,6 @@
 //! Owns: which values are legal and what to say if not. Uses: sheet, regexes. Never: the set as a whole.
 
 use super::diagnostic::{Code, Diagnostic, Words, did_you_mean};
-use super::mend;
 use super::pattern::Pattern;
 use super::regexes::{self, Compiled};
 use super::rule::{EventKey, Written};

@@ -17,6 +17,7 @@ use crate::model::{AccountName, RuleFiles};
 mod asked;
 mod due;
 mod keywords;
+mod proof;
 mod said;
 mod shadow;
 mod twins;
@@ -56,6 +57,28 @@ impl Trigger {
             Self::All(_) => MatchKind::All,
             Self::Any(_) => MatchKind::Any,
             Self::Other(_) | Self::Like(_) => MatchKind::Event,
+        }
+    }
+}
+
+/// Triggers that are compared by what they say as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Numbered {
+    /// All words of `all`.
+    All,
+    /// A regex.
+    Regex,
+    /// A message type or an event.
+    Other,
+}
+
+impl Numbered {
+    /// The trigger with this number; equal ones have the same.
+    pub(super) const fn trigger(self, number: u32) -> Trigger {
+        match self {
+            Self::All => Trigger::All(number),
+            Self::Regex => Trigger::Regex(number),
+            Self::Other => Trigger::Other(number),
         }
     }
 }

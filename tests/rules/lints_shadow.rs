@@ -35,7 +35,8 @@ fn claims(text: &str, compiled: &Compiled) -> Vec<Claim> {
         .filter(|one| one.code == Code::NeverWins)
         .map(|one| {
             let rule = one.message.en.split('"').nth(1).unwrap().to_owned();
-            let line = text.lines().nth(one.place.line as usize - 1).unwrap();
+            let line = usize::try_from(one.place.line).unwrap();
+            let line = text.lines().nth(line - 1).unwrap();
             let key = line.split('=').next().unwrap().trim().to_owned();
             let word = text[one.place.span.clone()].trim_matches('"').to_owned();
             let is_whole = one.message.en.starts_with("rule ");

@@ -83,7 +83,7 @@ pub(in crate::rules) fn check_closings(
             .get("calendar")
             .and_then(|all| all.get_ref().as_table()?.get(&**name))
             .and_then(|one| one.get_ref().as_table()?.get("closed"));
-        let Some(DeValue::Array(items)) = closed.map(|closed| closed.get_ref()) else {
+        let Some(DeValue::Array(items)) = closed.map(toml::Spanned::get_ref) else {
             continue;
         };
         for item in items {

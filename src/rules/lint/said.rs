@@ -273,7 +273,7 @@ mod tests {
         let found = |text: &str| -> Vec<String> {
             links(text)
                 .into_iter()
-                .map(|link| text[link].to_owned())
+                .map(|link| text.get(link).unwrap().to_owned())
                 .collect()
         };
         assert_eq!(
