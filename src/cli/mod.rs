@@ -7,7 +7,9 @@ mod backtest;
 mod check;
 mod config_show;
 mod demo;
+mod explain;
 mod export;
+mod fix;
 mod healthcheck;
 mod import;
 mod local;
@@ -37,6 +39,8 @@ struct Cli {
 enum Command {
     /// 检查规则,跑规则旁边的测试 | Check rules and run the tests beside them
     Check(check::Args),
+    /// 讲解 check 报的编号 | Explain a code that check reports
+    Explain(explain::Args),
     /// 试一句话:会怎么回、为什么 | What would be answered, and why
     Try(try_out::Args),
     /// 不用公众号,在本机看一遍全过程 | See it all on this machine, without an account
@@ -84,6 +88,7 @@ impl ConfigFile {
 pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Check(args) => args.run(),
+        Command::Explain(args) => args.run(),
         Command::Try(args) => args.run(),
         Command::Demo(args) => args.run(),
         Command::Serve(args) => serve::run(&args),

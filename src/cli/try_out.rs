@@ -141,7 +141,7 @@ fn time(text: &str) -> anyhow::Result<Time> {
     clippy::disallowed_methods,
     reason = "the command line is an edge: without --at the question is about now"
 )]
-fn now() -> Time {
+pub(super) fn now() -> Time {
     jiff::Timestamp::now().into()
 }
 

@@ -35,6 +35,7 @@ mod lint;
 mod lookup;
 mod media;
 mod media_use;
+mod mend;
 mod moment;
 mod normalize;
 mod pattern;

@@ -2,6 +2,9 @@
 
 mod commands;
 mod keys;
+mod lints;
+mod lints_fix;
+mod lints_shadow;
 mod media;
 mod properties;
 mod slips;
@@ -76,7 +79,7 @@ fn codes(compiled: &Compiled) -> Vec<&'static str> {
     compiled
         .diagnostics
         .iter()
-        .filter(|one| !matches!(one.code, Code::NoOwner | Code::NoTest))
+        .filter(|one| !matches!(one.code, Code::NoOwner | Code::NoTest | Code::ShortKeyword))
         .map(|one| one.code.text())
         .collect()
 }
