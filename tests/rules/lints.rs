@@ -31,7 +31,10 @@ fn one_file(bytes: impl Into<Vec<u8>>) -> RuleFiles {
 
 /// A rule that sends `media/map.png`.
 fn picture(bytes: Vec<u8>) -> RuleFiles {
-    let rule = rule("map", "exact = [\"地图\"]").replace("reply = \"map!\"", "replies = [{ image = \"media/map.png\" }]");
+    let rule = rule("map", "exact = [\"地图\"]").replace(
+        "reply = \"map!\"",
+        "replies = [{ image = \"media/map.png\" }]",
+    );
     RuleFiles(vec![
         (FILE.to_owned(), rule.into_bytes().into()),
         ("media/map.png".to_owned(), bytes.into()),
