@@ -16,6 +16,8 @@ pub(super) const UNKNOWN: f32 = 0.75;
 const SIZE_POWER: f32 = 0.4;
 /// Points for a likeness of 1.
 const LIKENESS: f32 = 25.0;
+/// A message smaller than this, counted in symbols, earns a smaller part of them: one character looks like much.
+const WHOLE: f32 = 3.0;
 /// What the likeness to the nearest wording counts beside that to all wordings together.
 const NEAREST: f32 = 0.9;
 /// How much of the runner-up's points is taken off.
@@ -57,6 +59,8 @@ struct Message {
     length: f32,
     /// By what evidence is divided.
     divisor: f32,
+    /// The points for a likeness of 1.
+    likeness: f32,
     /// The evidence that all known grams are against a rule without them, by [`Rule::class`].
     absent: SmallVec<[f32; 8]>,
 }
@@ -149,6 +153,7 @@ impl LikeIndex {
             known,
             length: square.sqrt(),
             divisor: all.max(1.0).powf(SIZE_POWER),
+            likeness: LIKENESS * (all / WHOLE).min(1.0),
             absent,
         }
     }
@@ -223,7 +228,7 @@ impl Message {
         }
         let absent = self.absent.get(rule.class).copied().unwrap_or_default();
         let together = sums.likeness / self.length;
-        (absent + sums.evidence) / self.divisor + LIKENESS * together.max(NEAREST * nearest)
+        (absent + sums.evidence) / self.divisor + self.likeness * together.max(NEAREST * nearest)
     }
 }
 
