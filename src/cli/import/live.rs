@@ -76,8 +76,10 @@ impl Account {
         let bytes = match self.runtime.block_on(download) {
             Ok(bytes) => bytes,
             Err(error) => {
-                let remedy = remedy(&error).replace('\n', "; ");
-                let words = format!("{error}{remedy}");
+                // The same refusal has another `rid` each time; it stays out of a file that is written again.
+                let why = error.to_string();
+                let why = why.split(" rid: ").next().unwrap_or_default();
+                let words = format!("{why}{}", remedy(&error).replace('\n', "; "));
                 return Ok(Err(Words::new(
                     format!("下载不了:{words}"),
                     format!("not to be downloaded: {words}"),
