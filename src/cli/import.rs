@@ -21,7 +21,7 @@ use crate::model::AccountName;
 use crate::rules::Lang;
 use crate::rules::import::native::{Console, Hosted};
 use crate::rules::import::table::{self, MOST_FAULTS};
-use crate::rules::import::{Draft, INPUT_LIMIT, Names, Report};
+use crate::rules::import::{Draft, DraftRule, INPUT_LIMIT, Names, Report};
 use landing::Landing;
 
 /// Days are counted as in China.
@@ -198,7 +198,7 @@ fn finish(mut draft: Draft, landing: Landing, how: &How) -> anyhow::Result<ExitC
         return Ok(ExitCode::from(1));
     }
     let report = draft.report();
-    let has_rules = draft.rules.iter().any(|rule| rule.is_written());
+    let has_rules = draft.rules.iter().any(DraftRule::is_written);
     let written = if has_rules {
         Some(landing.write(&draft.to_toml())?)
     } else {

@@ -254,12 +254,12 @@ pub fn csv(rows: &[Row], encoding: Encoding, lang: Lang) -> Result<Vec<u8>, Erro
     let header = COLUMNS
         .iter()
         .map(|(_, names)| in_lang(names, lang).to_owned());
-    write(&mut bytes, header.collect(), encoding, "")?;
+    write(&mut bytes, &header.collect::<Vec<_>>(), encoding, "")?;
     for row in rows {
         let cells = COLUMNS
             .iter()
             .map(|(column, _)| guarded(&cell(row, *column, lang)));
-        write(&mut bytes, cells.collect(), encoding, &row.id)?;
+        write(&mut bytes, &cells.collect::<Vec<_>>(), encoding, &row.id)?;
     }
     Ok(bytes)
 }
@@ -280,17 +280,12 @@ pub fn remark(rows: &[Row]) -> Option<Words> {
     })
 }
 
-fn write(
-    bytes: &mut Vec<u8>,
-    cells: Vec<String>,
-    encoding: Encoding,
-    id: &str,
-) -> Result<(), Error> {
+fn write(bytes: &mut Vec<u8>, cells: &[String], encoding: Encoding, id: &str) -> Result<(), Error> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
     writer
-        .write_record(&cells)
+        .write_record(cells)
         .expect("writing to memory cannot fail");
     let line = writer.into_inner().expect("writing to memory cannot fail");
     match encoding {
