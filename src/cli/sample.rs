@@ -17,6 +17,8 @@ pub(super) const RULES: &[(&str, &str)] = sample![
     "30-stores.toml",
     "40-fun.toml",
     "50-events.toml",
+    "60-people.toml",
+    "_calendar.toml",
     "_desk.toml",
 ];
 
