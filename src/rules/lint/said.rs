@@ -1,66 +1,77 @@
 //! Looks at how a text that followers read is written.
 //! Owns: W204, W205, W212, W224, W225, W226, W230, and their lists of words. Uses: sheet, mend. Never: which rule says it.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::super::diagnostic::{Code, Diagnostic, Fix, Words};
 use super::super::sheet::{Sheet, Text};
 
 /// Words that sell. One of them is harmless.
-const SELLING: &[&str] = &[
-    "限时",
-    "抢购",
-    "秒杀",
-    "疯抢",
-    "手慢无",
-    "速来",
-    "最后一天",
-    "错过再等",
-    "点击领取",
-    "免费领",
-    "立即抢",
-    "立即购买",
-    "全场",
-    "大促",
-    "惊爆",
-    "特惠",
-    "超值",
-    "限量",
-];
+static SELLING: LazyLock<Regex> = LazyLock::new(|| {
+    one_of(&[
+        "限时",
+        "抢购",
+        "秒杀",
+        "疯抢",
+        "手慢无",
+        "速来",
+        "最后一天",
+        "错过再等",
+        "点击领取",
+        "免费领",
+        "立即抢",
+        "立即购买",
+        "全场",
+        "大促",
+        "惊爆",
+        "特惠",
+        "超值",
+        "限量",
+    ])
+});
 /// Sentences that say nothing. Only whole, unmistakable ones.
-const STOCK: &[&str] = &[
-    "您的意见非常宝贵",
-    "您的意见对我们非常重要",
-    "您的反馈对我们非常重要",
-    "您的反馈是我们前进的动力",
-    "您的满意是我们最大的",
-    "您的支持是我们最大的动力",
-    "竭诚为您服务",
-    "给您带来的不便敬请谅解",
-    "给您带来不便敬请谅解",
-    "由此给您带来的不便",
-    "感谢您的理解与支持",
-    "感谢您的支持与理解",
-    "感谢您对我们的支持",
-    "感谢您的来信",
-    "您的问题我们已经记录",
-    "请您耐心等待",
-    "祝您生活愉快",
-    "祝您购物愉快",
-    "亲爱的用户",
-    "尊敬的用户",
-    "如有任何问题请随时联系",
-];
+static STOCK: LazyLock<Regex> = LazyLock::new(|| {
+    one_of(&[
+        "您的意见非常宝贵",
+        "您的意见对我们非常重要",
+        "您的反馈对我们非常重要",
+        "您的反馈是我们前进的动力",
+        "您的满意是我们最大的",
+        "您的支持是我们最大的动力",
+        "竭诚为您服务",
+        "给您带来的不便敬请谅解",
+        "给您带来不便敬请谅解",
+        "由此给您带来的不便",
+        "感谢您的理解与支持",
+        "感谢您的支持与理解",
+        "感谢您对我们的支持",
+        "感谢您的来信",
+        "您的问题我们已经记录",
+        "请您耐心等待",
+        "祝您生活愉快",
+        "祝您购物愉快",
+        "亲爱的用户",
+        "尊敬的用户",
+        "如有任何问题请随时联系",
+    ])
+});
 /// Words that promise an answer now.
-const AT_ONCE: &[&str] = &[
-    "马上",
-    "立刻",
-    "立即",
-    "即刻",
-    "秒回",
-    "第一时间",
-    "稍等片刻",
-];
+static AT_ONCE: LazyLock<Regex> = LazyLock::new(|| {
+    one_of(&[
+        "马上",
+        "立刻",
+        "立即",
+        "即刻",
+        "秒回",
+        "第一时间",
+        "稍等片刻",
+    ])
+});
+static SHOUTS: LazyLock<Regex> = LazyLock::new(|| one_of(&["!!", "！！", "!！", "！!"]));
 /// So many characters fill the screen of a phone.
 const SCREEN: usize = 400;
 /// So many links in one reply are two questions for the follower.
@@ -81,7 +92,7 @@ pub(in crate::rules) fn check(sheet: &mut Sheet<'_>, text: &Text<'_>) {
 
 /// Looks at a text that is sent where people answer later.
 pub(in crate::rules) fn check_promise(sheet: &mut Sheet<'_>, text: &Text<'_>) {
-    let Some((at, word)) = first_of(text.text, AT_ONCE) else {
+    let Some((at, word)) = first_of(text.text, &AT_ONCE) else {
         return;
     };
     let span = sheet.inside(text, at..at + word.len());
@@ -97,11 +108,8 @@ pub(in crate::rules) fn check_promise(sheet: &mut Sheet<'_>, text: &Text<'_>) {
 }
 
 fn advert(sheet: &mut Sheet<'_>, text: &Text<'_>, links: &[Range<usize>]) {
-    let selling = first_of(text.text, SELLING);
-    let shouts = ["!!", "！！", "!！", "！!"]
-        .iter()
-        .filter_map(|marks| text.text.find(marks).map(|at| (at, *marks)))
-        .min();
+    let selling = first_of(text.text, &SELLING);
+    let shouts = first_of(text.text, &SHOUTS);
     let many = links.len() >= MANY_LINKS;
     let signs = usize::from(selling.is_some()) + usize::from(shouts.is_some()) + usize::from(many);
     if signs < 2 {
@@ -131,8 +139,13 @@ fn advert(sheet: &mut Sheet<'_>, text: &Text<'_>, links: &[Range<usize>]) {
 }
 
 fn stock_phrase(sheet: &mut Sheet<'_>, text: &Text<'_>) {
-    let plain: String = text.text.replace([',', '，', ' '], "");
-    let Some((_, phrase)) = first_of(&plain, STOCK) else {
+    const FILLERS: [char; 3] = [',', '，', ' '];
+    let plain = if text.text.contains(FILLERS) {
+        Cow::Owned(text.text.replace(FILLERS, ""))
+    } else {
+        Cow::Borrowed(text.text)
+    };
+    let Some((_, phrase)) = first_of(&plain, &STOCK) else {
         return;
     };
     let span = match text.text.find(phrase) {
@@ -173,7 +186,7 @@ fn links(text: &str) -> Vec<Range<usize>> {
     let mut from = 0;
     while let Some(at) = text
         .get(from..)
-        .and_then(|rest| rest.find("http"))
+        .and_then(|rest| memchr::memmem::find(rest.as_bytes(), b"http"))
         .map(|at| at + from)
     {
         let rest = text.get(at..).unwrap_or_default();
@@ -256,12 +269,17 @@ fn wide_braces(sheet: &mut Sheet<'_>, text: &Text<'_>) {
     }
 }
 
+/// One pass over a text for all the words: a set may have a hundred thousand texts.
+fn one_of(words: &[&str]) -> Regex {
+    let words: Vec<String> = words.iter().map(|word| regex::escape(word)).collect();
+    Regex::new(&words.join("|")).expect("escaped words are a regex")
+}
+
 /// The first place where one of the words stands.
-fn first_of(text: &str, words: &[&'static str]) -> Option<(usize, &'static str)> {
+fn first_of<'t>(text: &'t str, words: &Regex) -> Option<(usize, &'t str)> {
     words
-        .iter()
-        .filter_map(|word| text.find(word).map(|at| (at, *word)))
-        .min()
+        .find(text)
+        .map(|found| (found.start(), found.as_str()))
 }
 
 #[cfg(test)]
