@@ -5,6 +5,7 @@ mod keys;
 mod media;
 mod properties;
 mod slips;
+mod tried;
 
 use bytes::Bytes;
 use wxreply::decide::{ActiveRules, inline};
