@@ -13,6 +13,7 @@ mod architecture;
 mod backtest;
 mod config;
 mod crowd;
+mod keys;
 mod operation;
 mod rules;
 mod rules_life;

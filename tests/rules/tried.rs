@@ -96,7 +96,10 @@ fn story(trial: &Trial) -> String {
         for format in ["text", "json"] {
             let arguments = [&*arguments, &["--format", format]].concat();
             let (printed, status) = tried(home.path(), &arguments);
-            shown.push_str(&format!("\n$ wxreply try {}\n{printed}", arguments.join(" ")));
+            shown.push_str(&format!(
+                "\n$ wxreply try {}\n{printed}",
+                arguments.join(" ")
+            ));
             assert_eq!(status, Some(0), "{shown}");
         }
     }

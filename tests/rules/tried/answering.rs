@@ -4,7 +4,15 @@ use super::{Trial, trial};
 
 pub const TRIALS: &[Trial] = &[
     trial(
-        &["reply", "title", "note", "source", "owner", "review_by", "allow"],
+        &[
+            "reply",
+            "title",
+            "note",
+            "source",
+            "owner",
+            "review_by",
+            "allow",
+        ],
         r#"
 [[rule]]
 id        = "hours"
