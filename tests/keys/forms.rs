@@ -65,7 +65,10 @@ fn a_form_asks_step_by_step_and_ends_with_the_rules_reply() {
         "other rules wait for its end"
     );
     assert_eq!(li.taps_menu("HELP").wait().text(), Some("帮助"));
-    assert_eq!(heard(&li, " 13800138000。"), "位子,李,13800138000");
+    assert_eq!(
+        heard(&li, " １３８００１３８０００ "),
+        "位子,李,13800138000"
+    );
     assert_eq!(heard(&li, "几点"), "十点");
     let history = stand.history(&li);
     let of_form = history.iter().filter(|line| line["rule"] == "book");
@@ -171,6 +174,7 @@ fn the_end_of_its_time_is_said_by_a_push_also_after_a_crash_and_not_to_who_went_
         "replies",
         Some(&serde_json::json!({ "text": "我来" })),
     );
+    assert_eq!(pushes(&wang, 1), ["我来"]);
     stand.dies_and_returns();
     assert_eq!(pushes(&li, 1), ["花先放着"]);
     let said = stand.history(&li);

@@ -31,7 +31,7 @@ fn stand() -> Stand {
 
 /// Asks for something that is close to two rules and is neither; says at which number parking stands.
 fn offered(follower: &wxreply::simulator::Follower) -> (&'static str, &'static str) {
-    let said = heard(follower, "停车麻烦吗");
+    let said = heard(follower, "停车方便收费吗");
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!((lines.len(), lines[0]), (4, "是不是:"), "{said}");
     assert!(lines[1].contains("msgmenuid=offer-1") && lines[2].contains("msgmenuid=offer-2"));
@@ -68,7 +68,11 @@ fn none_of_them_leads_to_a_person() {
     assert_eq!(stand.called(&li), ["waiting", "unmatched", "normal", ""]);
     let zhao = stand.stranger();
     offered(&zhao);
-    assert_eq!(heard(&zhao, "停车麻烦嘛"), ACK, "nothing is offered twice");
+    assert_eq!(
+        heard(&zhao, "停车收费方便吗"),
+        ACK,
+        "nothing is offered twice"
+    );
 }
 
 #[test]

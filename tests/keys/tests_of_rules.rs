@@ -53,7 +53,11 @@ fn rules_of_which_a_test_fails_do_not_start() {
         "has = \"几号\" }, { say = \"查订单\", at",
         "has = \"几点\" }, { say = \"查订单\", at",
     );
-    for (rules, says) in [(late, "查得到"), (wrong, "7:在路上"), (inline, "几点")] {
+    for (rules, says) in [
+        (late, "「7」没有规则回答"),
+        (wrong, "7:在路上"),
+        (inline, "几点"),
+    ] {
         assert_ne!(rules, GOOD);
         let plan = Plan {
             rules: &rules,

@@ -166,13 +166,18 @@ fn every_key_that_the_reader_knows_is_on_the_page() {
 
 #[test]
 fn every_key_of_a_rule_is_checked_tried_and_run() {
-    let checked = text_below("tests/rules");
-    let tried = text_below("tests/rules/tried");
+    let (good, bad) = super::keys::fixtures();
+    let tried: Vec<_> = super::tried::all().map(|trial| trial.rules).collect();
     let run = text_below("tests/keys");
     let keys = known(&read("src/rules/rule.rs"));
     assert!(keys.len() > 35, "{keys:?}");
-    for (what, text) in [("check", checked), ("try", tried), ("the server", run)] {
+    for (what, text) in [
+        ("a good fixture", good.join("\n")),
+        ("a bad fixture", bad.join("\n")),
+        ("a trial", tried.join("\n")),
+        ("a story through the server", run),
+    ] {
         let absent: Vec<_> = keys.iter().filter(|key| !sets(&text, key)).collect();
-        assert!(absent.is_empty(), "{what} does not see {absent:?}");
+        assert!(absent.is_empty(), "{what} is missing for {absent:?}");
     }
 }

@@ -46,7 +46,7 @@ const fn trial(
     Trial { keys, rules, asked }
 }
 
-fn all() -> impl Iterator<Item = &'static Trial> {
+pub fn all() -> impl Iterator<Item = &'static Trial> {
     [
         finding::TRIALS,
         conditions::TRIALS,
@@ -124,4 +124,33 @@ fn no_key_is_tried_twice_and_each_trial_has_its_keys() {
             assert!(rules.contains(key), "no {key} in\n{rules}");
         }
     }
+}
+
+/// What stands behind each of these words, up to the next sign.
+fn behind<'t>(text: &'t str, word: &str) -> Vec<&'t str> {
+    let rests = text.split(word).skip(1);
+    rests
+        .map(|rest| rest.split([',', ',']).next().unwrap().trim())
+        .collect()
+}
+
+#[test]
+fn a_score_is_the_same_wherever_it_is_shown() {
+    let rules = r#"
+[[rule]]
+id        = "parking"
+like      = ["停车方便吗", "有没有停车场"]
+min_score = 0.95
+reply     = "地下 B2"
+[[rule]]
+id        = "fee"
+like      = ["停车收费吗"]
+min_score = 0.95
+reply     = "免费"
+"#;
+    let home = written(rules);
+    let (printed, _) = tried(home.path(), &["停车方便不收费"]);
+    let listed = behind(&printed, "(like ");
+    assert_eq!(listed.len(), 2, "{printed}");
+    assert_eq!(behind(&printed, "」是 "), listed, "{printed}");
 }
