@@ -301,4 +301,18 @@ mod tests {
             ["again", "again", "failed"]
         );
     }
+
+    #[test]
+    fn last_words_are_said_now_or_never() {
+        let now = Time::from_seconds(1_000);
+        let refused = |code| {
+            let message = "x".into();
+            let error = SendError::Refused { code, message };
+            result_word(&now_or_never(settle(error, 1, now)))
+        };
+        assert_eq!([-1, 45015, 45009, 40003].map(refused), ["failed"; 4]);
+        let unclear = settle(SendError::Unclear("x".into()), 1, now);
+        assert_eq!(result_word(&now_or_never(unclear)), "unknown");
+        assert_eq!(now_or_never(Settled::Sent), Settled::Sent);
+    }
 }

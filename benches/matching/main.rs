@@ -23,10 +23,6 @@ use figures::Figures;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the edge of a program of its own"
-)]
 fn directory() -> PathBuf {
     std::env::var_os("WXREPLY_CORPORA").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpora")),

@@ -1,5 +1,5 @@
 //! Checks a rules directory: what is wrong with its files, and whether the tests beside rules pass.
-//! Owns: the formats of the report, its exit code. Uses: rules, decide, config. Never: changes a file.
+//! Owns: the formats of the report, its exit code. Uses: rules, decide, config, fix. Never: changes a file itself.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -10,7 +10,9 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::print;
+use super::fix::{fix, fixable};
+use super::try_out::now;
+use super::{complain, print};
 use crate::decide::{ActiveRules, inline};
 use crate::model::{AccountName, RuleFiles};
 use crate::rules::diagnostic::{render, render_github};
@@ -30,6 +32,9 @@ pub(super) struct Args {
     /// 输出格式 | The form of the report
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// 能自动改的直接改好(写回文件) | Mend what a machine can mend, and write the files
+    #[arg(long)]
+    fix: bool,
     /// 有警告也算没通过 | Fail on warnings too
     #[arg(long)]
     deny_warnings: bool,
@@ -90,11 +95,21 @@ impl Args {
     /// Checks and reports: 1 on errors, or on warnings when they are denied.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let lang = self.lang.into();
-        let files = read(&self.rules_dir)?;
+        let mut files = read(&self.rules_dir)?;
         let options = Options {
             accounts: known_accounts(&self.rules_dir)?,
+            today: Some(now()),
             ..Options::default()
         };
+        let root = root(&self.rules_dir);
+        if self.fix {
+            let mended = fix(&self.rules_dir, &files, &options, &root, lang)?;
+            files = mended.files;
+            match self.format {
+                Format::Text => print(&mended.report)?,
+                Format::Json | Format::Github => complain(mended.report.trim_end()),
+            }
+        }
         let Compiled {
             rules,
             mut diagnostics,
@@ -124,7 +139,6 @@ impl Args {
             hints: count(Severity::Hint),
             diagnostics: &diagnostics,
         };
-        let root = root(&self.rules_dir);
         print(&match self.format {
             Format::Json => format!("{}\n", serde_json::to_string_pretty(&report)?),
             Format::Github => render_github(&diagnostics, &root, lang),
@@ -202,6 +216,14 @@ fn summary(report: &Report<'_>, are_tested: bool, hints_listed: bool, lang: Lang
             Lang::Zh => "有错误,测试没有跑\n",
             Lang::En => "tests were not run because of the errors\n",
         });
+    }
+    let fixable = fixable(report.diagnostics, hints_listed);
+    if fixable > 0 {
+        match lang {
+            Lang::Zh => writeln!(text, "其中 {fixable} 个可以自动改:加 --fix"),
+            Lang::En => writeln!(text, "{fixable} of them can be mended with --fix"),
+        }
+        .expect("writing to a String cannot fail");
     }
     if *hints > 0 && !hints_listed {
         match lang {

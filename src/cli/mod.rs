@@ -7,7 +7,11 @@ mod backtest;
 mod check;
 mod config_show;
 mod demo;
+mod explain;
+mod export;
+mod fix;
 mod healthcheck;
+mod import;
 mod local;
 mod logging;
 mod rules;
@@ -35,6 +39,8 @@ struct Cli {
 enum Command {
     /// 检查规则,跑规则旁边的测试 | Check rules and run the tests beside them
     Check(check::Args),
+    /// 讲解 check 报的编号 | Explain a code that check reports
+    Explain(explain::Args),
     /// 试一句话:会怎么回、为什么 | What would be answered, and why
     Try(try_out::Args),
     /// 不用公众号,在本机看一遍全过程 | See it all on this machine, without an account
@@ -47,6 +53,11 @@ enum Command {
     /// 管理接口令牌(需要服务在运行) | Make, list and revoke API tokens of the running server
     #[command(subcommand)]
     Token(token::Args),
+    /// 从微信后台或表格导入规则 | Bring rules over from WeChat's console or a spreadsheet
+    #[command(subcommand)]
+    Import(import::Args),
+    /// 把规则导出成表格 | Print the rules as a table
+    Export(export::Args),
     /// 规则的版本:历史、比较、恢复、发布(需要服务在运行) | Revisions of the running server's rules
     #[command(subcommand)]
     Rules(rules::Args),
@@ -77,11 +88,14 @@ impl ConfigFile {
 pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Check(args) => args.run(),
+        Command::Explain(args) => args.run(),
         Command::Try(args) => args.run(),
         Command::Demo(args) => args.run(),
         Command::Serve(args) => serve::run(&args),
         Command::Config(args) => config_show::run(&args),
         Command::Token(args) => token::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Export(args) => args.run(),
         Command::Rules(args) => rules::run(args),
         Command::Simulate(args) => args.run(),
         Command::Healthcheck(args) => healthcheck::run(&args),

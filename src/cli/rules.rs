@@ -155,10 +155,11 @@ impl Plain {
 impl Publish {
     fn run(self) -> anyhow::Result<ExitCode> {
         let draft = read_draft(&self.draft)?;
-        let mut gone = Vec::new();
-        if self.replace {
-            gone = replaced(&self.plain.server()?, &draft)?;
-        }
+        let gone = if self.replace {
+            replaced(&self.plain.server()?, &draft)?
+        } else {
+            Vec::new()
+        };
         let (base, author) = (self.base, self.author);
         let wanted = json!({"files": draft, "delete": gone, "base": base, "author": author});
         self.plain.change("/rules/publish", &wanted)
@@ -173,10 +174,16 @@ pub(super) fn replaced(server: &Local, draft: &Map<String, Value>) -> anyhow::Re
     Ok(gone.map(str::to_owned).collect())
 }
 
-/// The text files of a draft.
+/// The rule files and tables of a draft. Media do not travel in JSON: they are put into the directory itself.
 pub(super) fn read_draft(directory: &Path) -> anyhow::Result<Map<String, Value>> {
     let mut draft = Map::new();
     for (path, bytes) in read_directory(directory)?.0 {
+        if path.starts_with("media/") {
+            complain(&format!(
+                "{path} 没有带上,要自己放进规则目录 | {path} is left out; put it into the rules directory"
+            ));
+            continue;
+        }
         let text = std::str::from_utf8(&bytes)
             .with_context(|| format!("{path} 不是 UTF-8 | {path} is not UTF-8"))?;
         draft.insert(path, text.into());

@@ -121,7 +121,8 @@ impl Args {
     }
 }
 
-fn account(text: &str) -> anyhow::Result<AccountName> {
+/// An account's name on the command line.
+pub(super) fn account(text: &str) -> anyhow::Result<AccountName> {
     Ok(AccountName::parse(text)?)
 }
 
@@ -140,7 +141,7 @@ fn time(text: &str) -> anyhow::Result<Time> {
     clippy::disallowed_methods,
     reason = "the command line is an edge: without --at the question is about now"
 )]
-fn now() -> Time {
+pub(super) fn now() -> Time {
     jiff::Timestamp::now().into()
 }
 

@@ -61,13 +61,14 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Nothing is known: a follower's first message. Inline tests and back-tests decide with it.
+    /// Nothing is known: a follower's first message, to an account that may push and has every file. `try`, inline tests
+    /// and back-tests decide with it.
     pub fn empty(account: AccountName, key: TurnKey) -> Self {
         Self {
             account,
             key,
             conversation: None,
-            can_push: false,
+            can_push: true,
             media: Arc::new(MediaIds::Assumed),
             waiting: 0,
         }

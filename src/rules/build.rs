@@ -12,16 +12,17 @@ use super::allow::{self, Allowed};
 use super::checked::{self, Checked};
 use super::compile::Options;
 use super::condition::Hours;
-use super::diagnostic::{Code, Diagnostic, PER_FILE, Place, Remarks, Words};
+use super::diagnostic::{Code, Diagnostic, Fix, PER_FILE, Place, Remarks, Words};
 use super::extra::{self, Around, Deeds};
 use super::fields;
 use super::index::{EventRules, Group, Lists, RegexRule, Rule, RuleNumber, RuleSet, Use};
 use super::inline_tests::{self, InlineTests};
 use super::like::LikeIndex;
-use super::lint::{self, Spot, Trigger};
+use super::lint::{self, Numbered, Spot, Trigger};
 use super::lookup::Tables;
 use super::media::Library;
 use super::media_use;
+use super::mend;
 use super::pattern::Pattern;
 use super::resolve::Pending;
 use super::rule::Written;
@@ -194,8 +195,27 @@ impl<'o> Build<'o> {
         let id = self.id(sheet, written);
         self.remark_on_care(sheet, written);
         fields::check_together(sheet, written);
+        let today = self
+            .options
+            .today
+            .map(|today| (today, &self.options.timezone));
+        if let (Some(review), Some(today)) = (&written.review_by, today) {
+            lint::check_review(sheet, review, today);
+        }
         let checked = checked::check(sheet, written, &mut self.set.words);
+        lint::check_keywords(sheet, written, &checked, &self.set.words);
         let deeds = extra::read(sheet, written, &checked, &mut self.around());
+        if deeds.is_some() {
+            lint::check_asked(sheet, written, &checked);
+        }
+        let conditions = deeds
+            .as_ref()
+            .and_then(|deeds| Some(&deeds.extra.as_ref()?.conditions));
+        if let (Some(conditions), Some(key), Some(today)) =
+            (conditions, written.rare("between"), today)
+        {
+            lint::check_over(sheet, conditions, key.span.clone(), today);
+        }
         let named = written.accounts.as_ref();
         let accounts = named.map(|names| self.accounts(sheet, names, written.head.clone()));
         if let Some(allow) = written.rare("allow") {
@@ -329,7 +349,8 @@ impl<'o> Build<'o> {
                 );
                 let mut diagnostic =
                     Diagnostic::new(Code::DuplicateId, sheet.place(id.span.clone()), words)
-                        .help(help);
+                        .help(help)
+                        .fix(new_id(sheet, id, &new));
                 if name == sheet.source.name {
                     let first = widen(start)..widen(start) + id.span.len();
                     diagnostic = diagnostic.label(
@@ -428,23 +449,24 @@ impl<'o> Build<'o> {
             .any
             .iter()
             .for_each(|(word, span)| note(Trigger::Any(*word), span));
-        let mut others: Vec<(String, Range<usize>)> = Vec::new();
+        for (number, (_, span)) in (0..).zip(&checked.like) {
+            note(Trigger::Like(number), span);
+        }
+        let mut others: Vec<(Numbered, String, Range<usize>)> = Vec::new();
         if let Some((_, first)) = checked.all.first() {
             let mut words: Vec<Word> = checked.all.iter().map(|(word, _)| *word).collect();
             words.sort_unstable();
-            others.push((format!("all {words:?}"), first.clone()));
+            others.push((Numbered::All, format!("all {words:?}"), first.clone()));
         }
-        let regexes = written
-            .regex
-            .iter()
-            .map(|text| (format!("regex {}", text.text), text.span.clone()));
+        let regexes = written.regex.iter().map(|text| {
+            let named = format!("regex {}", text.text);
+            (Numbered::Regex, named, text.span.clone())
+        });
         others.extend(regexes);
-        others.extend(
-            checked
-                .messages
-                .iter()
-                .map(|(kind, span)| (format!("message {kind}"), span.clone())),
-        );
+        others.extend(checked.messages.iter().map(|(kind, span)| {
+            let named = format!("message {kind}");
+            (Numbered::Other, named, span.clone())
+        }));
         for (name, span) in &checked.events {
             let keys = checked
                 .patterns
@@ -452,14 +474,15 @@ impl<'o> Build<'o> {
                 .map(|(_, key)| format!("event {name} {key}"));
             let keys: Vec<String> = keys.collect();
             let plain = checked.patterns.is_empty().then(|| format!("event {name}"));
-            others.extend(keys.into_iter().chain(plain).map(|key| (key, span.clone())));
+            let named = keys.into_iter().chain(plain);
+            others.extend(named.map(|key| (Numbered::Other, key, span.clone())));
         }
-        for (key, span) in others {
+        for (family, key, span) in others {
             let next = narrow(self.triggers.len());
             let number = *self.triggers.entry(key).or_insert(next);
             let (start, end) = (narrow(span.start), narrow(span.end));
             self.spots.push(Spot {
-                trigger: Trigger::Other(number),
+                trigger: family.trigger(number),
                 rule,
                 start,
                 end,
@@ -524,7 +547,6 @@ impl<'o> Build<'o> {
         self.set.like = LikeIndex::build(self.wordings.iter().map(|(rule, text)| (*rule, &**text)));
         drop(self.wordings);
         self.pending.finish(&mut self.set, &self.ids, remarks);
-        lint::check(self.spots, &self.set, self.files, remarks);
         lint::check_regex_count(&self.set, remarks);
         lint::check_expectations(&self.set, &self.ids, remarks);
         if let Some(accounts) = &self.options.accounts {
@@ -549,12 +571,22 @@ impl<'o> Build<'o> {
         self.set
             .words
             .build(|word| is_inner.get(widen(word)).copied().unwrap_or(false));
+        lint::check_shadows(&self.spots, &self.set, self.files, remarks);
+        lint::check_twins(&self.spots, &self.set, self.files, remarks);
+        lint::check_unused(&self.set, self.files, remarks);
+        drop(self.spots);
         self.set.rules.shrink_to_fit();
         self.set.groups.shrink_to_fit();
         self.set.tests.shrink();
         media_use::list(&mut self.set);
         self.set
     }
+}
+
+/// A fix that gives a rule another id.
+fn new_id(sheet: &Sheet<'_>, id: &Text<'_>, new: &str) -> Option<Fix> {
+    let span = sheet.inside(id, 0..id.text.len());
+    mend::replace(sheet.written(), span, (id.text, new))
 }
 
 fn enter_event(rules: &mut EventRules, number: RuleNumber, patterns: &[(Pattern, Box<str>)]) {

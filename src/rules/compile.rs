@@ -9,14 +9,16 @@ use super::calendar_file;
 use super::desk_file;
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
 use super::index::RuleSet;
+use super::lint;
 use super::media::Library;
+use super::mend;
 use super::rule;
 use super::script;
 use super::sheet::{Sheet, Value};
 use super::source::{Cuts, Source};
 use super::syntax;
 use crate::model::desk::DeskSettings;
-use crate::model::{AccountName, RuleFiles};
+use crate::model::{AccountName, RuleFiles, Time};
 
 /// Settings of the desk.
 const DESK_FILE: &str = "_desk.toml";
@@ -35,6 +37,8 @@ const DEFAULTS: &[&str] = &["accounts", "owner"];
 pub struct Options {
     /// The accounts there are; `None` when nobody knows, then names are not checked.
     pub accounts: Option<Vec<AccountName>>,
+    /// Now, for remarks about what is over or due; `None` when that does not matter, then they are left out.
+    pub today: Option<Time>,
     /// The desk's settings where `_desk.toml` says nothing.
     pub desk: DeskSettings,
     /// The zone of times in rules where they name none; Asia/Shanghai by default.
@@ -48,6 +52,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             accounts: None,
+            today: None,
             desk: DeskSettings::default(),
             media_url: None,
             timezone: TimeZoneDatabase::bundled()
@@ -243,6 +248,10 @@ fn read_calendars(
         return;
     }
     let calendars = calendar_file::read(&mut sheet, table.get_ref(), &options.timezone);
+    if let Some(today) = options.today {
+        let zone = &options.timezone;
+        lint::check_closings(&mut sheet, table.get_ref(), &calendars, (today, zone));
+    }
     let named = calendars.into_iter().map(|(name, it)| (Some(name), it));
     build.set.calendars.extend(named);
 }
@@ -346,7 +355,10 @@ fn one_bracket(sheet: &mut Sheet<'_>, value: &Value<'_>, name: &str) {
         )
     };
     let help = Words::new(format!("写成 [[{name}]]"), format!("write [[{name}]]"));
-    sheet.report_with_help(Code::Syntax, span, words, help);
+    let single = (&*format!("[{name}]"), &*format!("[[{name}]]"));
+    let fix = mend::replace(sheet.written(), span.clone(), single);
+    let diagnostic = Diagnostic::new(Code::Syntax, sheet.place(span), words);
+    sheet.remarks.push(diagnostic.help(help).fix(fix));
 }
 
 fn read_defaults(sheet: &mut Sheet<'_>, value: &Value<'_>, build: &mut Build<'_>) {

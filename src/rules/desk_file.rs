@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::diagnostic::{Code, Words};
+use super::lint;
 use super::moment;
 use super::reply::too_long;
 use super::sheet::{Sheet, Value};
@@ -91,6 +92,10 @@ fn line(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>) -> Option<Arc<str>>
     if text.text.len() > TEXT_LIMIT {
         too_long(sheet, &text);
         return None;
+    }
+    lint::check_said(sheet, &text);
+    if key == "ack" {
+        lint::check_promise(sheet, &text);
     }
     let mut line = String::new();
     for piece in pieces(text.text) {

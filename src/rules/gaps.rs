@@ -4,7 +4,8 @@
 use std::ops::Range;
 
 use super::desk_file::lone_brace;
-use super::diagnostic::{Code, Words, did_you_mean};
+use super::diagnostic::{Code, Diagnostic, Words, did_you_mean};
+use super::mend;
 use super::regexes::Compiled;
 use super::reply::Draft;
 use super::rule::Written;
@@ -239,10 +240,14 @@ pub(super) fn unknown(sheet: &mut Sheet<'_>, name: &str, span: Range<usize>, nam
         format!("unknown placeholder {{{name}}}"),
     );
     let help = match did_you_mean(name, known.iter().copied()) {
-        Some(meant) => Words::new(
-            format!("是不是 {{{meant}}}?"),
-            format!("did you mean {{{meant}}}?"),
-        ),
+        Some(meant) => {
+            let (old, meant) = (format!("{{{name}}}"), format!("{{{meant}}}"));
+            let fix = mend::replace(sheet.written(), span.clone(), (&old, &meant));
+            let help = Words::new(format!("是不是 {meant}?"), format!("did you mean {meant}?"));
+            let diagnostic = Diagnostic::new(Code::UnknownPlaceholder, sheet.place(span), words);
+            sheet.remarks.push(diagnostic.help(help).fix(fix));
+            return;
+        }
         None => {
             let mut known: Vec<String> = known.iter().map(|name| format!("{{{name}}}")).collect();
             known.extend(names.given_all.iter().map(|name| format!("{{{name}…}}")));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::diagnostic::{Code, Words};
+use super::diagnostic::{Code, Diagnostic, Words};
+use super::mend;
 use super::sheet::{Sheet, Value};
 use super::spec::Handoff;
 use super::template::{Written, pieces};
@@ -32,9 +33,16 @@ pub(super) fn read(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Handoff> 
             "`handoff` 要写成 { … },这里是文字",
             "`handoff` must be a table, { … }, this is text",
         );
-        let help = format!("handoff = {{ priority = \"{shown}\" }}");
-        let help = Words::new(format!("写成 {help}"), format!("write {help}"));
-        sheet.report_with_help(Code::WrongType, span, words, help);
+        let table = format!("{{ priority = \"{shown}\" }}");
+        let help = Words::new(
+            format!("写成 handoff = {table}"),
+            format!("write handoff = {table}"),
+        );
+        let written = sheet.source.text.get(span.clone()).unwrap_or_default();
+        let slip = (written, &*table);
+        let fix = mend::replace(sheet.written(), span.clone(), slip).filter(|_| is_priority);
+        let diagnostic = Diagnostic::new(Code::WrongType, sheet.place(span), words);
+        sheet.remarks.push(diagnostic.help(help).fix(fix));
         return None;
     }
     read_table(sheet, value)

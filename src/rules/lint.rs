@@ -1,18 +1,35 @@
 //! Checks what concerns rules together: the same trigger twice, too many regexes, tests that name others.
-//! Owns: W202 (can never win), W203 (tie), E121. Uses: index, diagnostic. Never: history, accounts' capabilities.
+//! Owns: E121, and what is under `lint/`: shadowing, texts, keywords. Uses: index, diagnostic. Never: history, accounts' capabilities.
 
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::build::Ids;
 use super::diagnostic::{Code, Diagnostic, PER_FILE, Place, Remarks, Words, did_you_mean};
+use super::found::MatchKind;
 use super::index::{Rule, RuleNumber, RuleSet};
 use super::regexes;
 use super::source::place_in;
 use super::words::Word;
 use crate::model::{AccountName, RuleFiles};
 
-/// Among so many rules with the same trigger the better one is looked for.
-const COMPARED: usize = 32;
+mod asked;
+mod due;
+mod keywords;
+mod proof;
+mod said;
+mod shadow;
+mod twins;
+mod unused;
+
+pub(super) use asked::check as check_asked;
+pub(super) use due::{check_closings, check_over, check_review};
+pub(super) use keywords::check as check_keywords;
+pub(super) use said::{check as check_said, check_promise};
+pub(super) use shadow::check as check_shadows;
+pub(super) use twins::check as check_twins;
+pub(super) use unused::check as check_unused;
 
 /// A way to trigger a rule; equal ones compete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,12 +38,53 @@ pub(super) enum Trigger {
     Exact(Word),
     /// A word in it.
     Any(Word),
-    /// `all`, a regex, a message type or an event, numbered.
+    /// All words of `all`, numbered.
+    All(u32),
+    /// A regex, numbered.
+    Regex(u32),
+    /// A message type or an event, numbered.
     Other(u32),
+    /// `like`, numbered: what is similar cannot be proved.
+    Like(u32),
+}
+
+impl Trigger {
+    /// By which key it matches; message types and events only ever meet their own like.
+    const fn kind(self) -> MatchKind {
+        match self {
+            Self::Exact(_) => MatchKind::Exact,
+            Self::Regex(_) => MatchKind::Regex,
+            Self::All(_) => MatchKind::All,
+            Self::Any(_) => MatchKind::Any,
+            Self::Other(_) | Self::Like(_) => MatchKind::Event,
+        }
+    }
+}
+
+/// Triggers that are compared by what they say as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Numbered {
+    /// All words of `all`.
+    All,
+    /// A regex.
+    Regex,
+    /// A message type or an event.
+    Other,
+}
+
+impl Numbered {
+    /// The trigger with this number; equal ones have the same.
+    pub(super) const fn trigger(self, number: u32) -> Trigger {
+        match self {
+            Self::All => Trigger::All(number),
+            Self::Regex => Trigger::Regex(number),
+            Self::Other => Trigger::Other(number),
+        }
+    }
 }
 
 /// A trigger of a rule and where it stands in the rule's file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Spot {
     pub(super) trigger: Trigger,
     pub(super) rule: RuleNumber,
@@ -34,55 +92,11 @@ pub(super) struct Spot {
     pub(super) end: u32,
 }
 
-/// Compares rules that share a trigger.
-pub(super) fn check(mut spots: Vec<Spot>, set: &RuleSet, files: &RuleFiles, remarks: &mut Remarks) {
-    spots.sort_unstable_by_key(|spot| {
-        let priority = set.rule(spot.rule).map_or(0, |rule| rule.priority);
-        (
-            spot.trigger,
-            std::cmp::Reverse(priority),
-            spot.rule,
-            spot.start,
-        )
-    });
-    for rivals in spots.chunk_by(|a, b| a.trigger == b.trigger) {
-        for (place, later) in rivals.iter().enumerate().skip(1) {
-            let earlier = rivals.get(..place).unwrap_or_default();
-            let found = earlier
-                .iter()
-                .take(COMPARED)
-                .find_map(|earlier| compare(earlier, later, set));
-            if let Some((code, earlier)) = found {
-                remarks.push(remark(code, earlier, *later, set, files));
-            }
-        }
-    }
-}
-
-fn compare(earlier: &Spot, later: &Spot, set: &RuleSet) -> Option<(Code, Spot)> {
-    if earlier.rule == later.rule {
-        return None;
-    }
-    let (first, second) = (set.rule(earlier.rule)?, set.rule(later.rule)?);
-    if let Trigger::Exact(word) = earlier.trigger {
-        let is_vetoed = set
-            .group(first.none)
-            .iter()
-            .any(|none| set.words.text(word).contains(set.words.text(*none)));
-        return (covers(first, second, set) && !is_vetoed).then_some((Code::NeverWins, *earlier));
-    }
-    let is_tie = first.priority == second.priority
-        && first.reply != second.reply
-        && overlap(first, second, set);
-    is_tie.then_some((Code::Tie, *earlier))
-}
-
-/// Whether the first rule speaks wherever the second does.
-fn covers(first: &Rule, second: &Rule, set: &RuleSet) -> bool {
-    match (accounts(first, set), accounts(second, set)) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(first), Some(second)) => second.iter().all(|account| first.contains(account)),
+impl Spot {
+    /// Bytes of the file.
+    fn span(self) -> Range<usize> {
+        let widen = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+        widen(self.start)..widen(self.end)
     }
 }
 
@@ -98,53 +112,21 @@ fn accounts<'s>(rule: &Rule, set: &'s RuleSet) -> Option<&'s [AccountName]> {
     set.accounts.get(group).map(|group| &**group)
 }
 
-fn remark(code: Code, earlier: Spot, later: Spot, set: &RuleSet, files: &RuleFiles) -> Diagnostic {
-    let id = |spot: Spot| set.rule(spot.rule).map_or("", |rule| rule.id.as_str());
-    let (first, second) = (id(earlier), id(later));
-    let (place, other) = (place(later, set, files), place(earlier, set, files));
-    let words = if code == Code::NeverWins {
-        Words::new(
-            format!("规则 \"{second}\" 的这个说法永远轮不到:\"{first}\" 已经有了"),
-            format!("this wording of rule \"{second}\" can never win: \"{first}\" has it already"),
-        )
-    } else {
-        Words::new(
-            format!("规则 \"{first}\" 和 \"{second}\" 触发条件一样、回复不同,只能按文件先后决定"),
-            format!(
-                "rules \"{first}\" and \"{second}\" have the same trigger and different replies; only their place decides"
-            ),
-        )
-    };
-    Diagnostic::new(code, place, words)
-        .label(
-            other,
-            Words::new(
-                format!("\"{first}\" 在这里"),
-                format!("\"{first}\" is here"),
-            ),
-        )
-        .help(Words::new(
-            "去掉一个,合并,或给一条更高的 priority",
-            "remove one, merge them, or give one a higher priority",
-        ))
-}
-
-fn place(spot: Spot, set: &RuleSet, files: &RuleFiles) -> Place {
+fn file_of(spot: Spot, set: &RuleSet) -> Arc<str> {
     let name = set
         .rule(spot.rule)
         .and_then(|rule| set.files.get(usize::try_from(rule.file).ok()?));
-    let name = name.cloned().unwrap_or_default();
-    let bytes = files
-        .0
-        .iter()
-        .find(|(path, _)| **path == *name)
-        .map(|(_, bytes)| &**bytes);
-    let widen = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
-    place_in(
-        &name,
-        bytes.unwrap_or_default(),
-        widen(spot.start)..widen(spot.end),
-    )
+    name.cloned().unwrap_or_default()
+}
+
+fn content<'f>(files: &'f RuleFiles, name: &str) -> &'f [u8] {
+    let found = files.0.iter().find(|(path, _)| **path == *name);
+    found.map(|(_, bytes)| &**bytes).unwrap_or_default()
+}
+
+fn place(spot: Spot, set: &RuleSet, files: &RuleFiles) -> Place {
+    let name = file_of(spot, set);
+    place_in(&name, content(files, &name), spot.span())
 }
 
 /// Regexes cost time one by one, so an account may have only so many.

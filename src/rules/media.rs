@@ -94,8 +94,8 @@ impl<'f> Library<'f> {
         if let Some(known) = names().find(|known| known.to_lowercase() == lower) {
             return Some((known, true));
         }
-        let bare = path.rsplit('/').next().unwrap_or_default();
-        let is_same = |known: &&str| known.rsplit('/').next() == Some(bare);
+        let bare = lower.rsplit('/').next().unwrap_or_default();
+        let is_same = |known: &&str| known.to_lowercase().rsplit('/').next() == Some(bare);
         let meant = names().find(is_same);
         meant
             .or_else(|| did_you_mean(path, names()))
@@ -215,19 +215,25 @@ fn check(
     let format = MediaFormat::of(bytes);
     let Some(format) = format.filter(|format| kind.takes(*format)) else {
         let (is_zh, is_en) = match format {
-            Some(format) => (format.name(), format.name()),
-            None if bytes.is_empty() => ("空文件", "empty"),
-            None => ("别的东西", "something else"),
+            Some(format) => (format!(" {}", format.name()), format.name()),
+            None if bytes.is_empty() => ("空的".to_owned(), "empty"),
+            None => ("别的东西".to_owned(), "something else"),
         };
         let formats = kind.formats();
         let words = Words::new(
             format!("{path} 不能当{zh}发:要 {formats},这个文件是{is_zh}"),
             format!("{path} cannot be sent as {en}: that is {formats}, this file is {is_en}"),
         );
-        let help = Words::new(
-            "看的是文件内容,不是文件名:用软件另存为对的格式",
-            "what counts is what is in the file, not its name: save it in the right format",
-        );
+        let help = match format {
+            Some(MediaFormat::Gif) => Words::new(
+                "微信的图片回复不收 GIF:另存为 PNG 或 JPEG",
+                "WeChat takes no GIF in a reply: save it as PNG or JPEG",
+            ),
+            _ => Words::new(
+                "看的是文件内容,不是文件名:用软件另存为对的格式",
+                "what counts is what is in the file, not its name: save it in the right format",
+            ),
+        };
         sheet.report_with_help(Code::MediaType, text.span.clone(), words, help);
         return None;
     };

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Code, Words};
+use super::lint;
 use super::media::Medium;
 use super::reply_kinds;
 use super::sheet::{Sheet, Text, Value};
@@ -212,6 +213,7 @@ fn spoken<'t>(sheet: &mut Sheet<'_>, text: Text<'t>) -> Option<Text<'t>> {
         too_long(sheet, &text);
         return None;
     }
+    lint::check_said(sheet, &text);
     Some(text)
 }
 

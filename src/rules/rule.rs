@@ -97,6 +97,8 @@ pub(super) struct Written<'t> {
     pub(super) is_enabled: bool,
     pub(super) accounts: Option<Vec<Text<'t>>>,
     pub(super) has_owner: bool,
+    /// `review_by`: the day that has to be past, and where it stands.
+    pub(super) review_by: Option<(moment::Moment, Range<usize>)>,
     pub(super) says: Says<'t>,
     /// Whether `reply` or `replies` is there, even if what it says is wrong.
     pub(super) has_reply: bool,
@@ -201,7 +203,7 @@ pub(super) fn read<'t>(
                 rule.has_tests = true;
                 rule.tests = script::read_list(sheet, value, zone);
             }
-            "review_by" => drop(moment::moment(sheet, name, value, zone)),
+            "review_by" => rule.review_by = moment::moment(sheet, name, value, zone),
             _ if RARE.contains(&name) => rule.rare.push(Rare {
                 key: name,
                 span: sheet.span(key.span()),
@@ -248,6 +250,7 @@ fn empty<'t>(head: Range<usize>) -> Written<'t> {
         is_enabled: true,
         accounts: None,
         has_owner: false,
+        review_by: None,
         says: Says::default(),
         has_reply: false,
         rare: Vec::new(),

@@ -2,12 +2,14 @@
 //! Owns: how a wrong value is described. Uses: diagnostic, source, toml. Never: knows what a key means.
 
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
 use super::media::Library;
+use super::mend;
 use super::source::Source;
 
 /// A value with its place.
@@ -34,6 +36,11 @@ impl<'s> Sheet<'s> {
     /// A span of the piece as a span of the file.
     pub(super) fn span(&self, span: Range<usize>) -> Range<usize> {
         span.start + self.start..span.end + self.start
+    }
+
+    /// The file's name and text.
+    pub(super) fn written(&self) -> (&Arc<str>, &str) {
+        (&self.source.name, self.source.text)
     }
 
     /// A span of the file as a place.
@@ -70,7 +77,9 @@ impl<'s> Sheet<'s> {
         if keys.contains(&name) {
             return true;
         }
-        let place = self.place(self.span(key.span()));
+        let span = self.span(key.span());
+        let fix = |meant: &str| mend::rename_key(self.written(), span.clone(), (name, meant));
+        let place = self.place(span.clone());
         let message = Words::new(
             format!("{}里没有 `{name}` 这个字段", owner.zh),
             format!("unknown field `{name}` in {}", owner.en),
@@ -78,10 +87,12 @@ impl<'s> Sheet<'s> {
         let diagnostic = Diagnostic::new(Code::UnknownField, place, message);
         self.remarks
             .push(match did_you_mean(name, keys.iter().copied()) {
-                Some(meant) => diagnostic.caret(Words::new(
-                    format!("是不是 `{meant}`?"),
-                    format!("did you mean `{meant}`?"),
-                )),
+                Some(meant) => diagnostic
+                    .caret(Words::new(
+                        format!("是不是 `{meant}`?"),
+                        format!("did you mean `{meant}`?"),
+                    ))
+                    .fix(fix(meant)),
                 None => {
                     let known = keys.join("、");
                     diagnostic.help(Words::new(
@@ -297,7 +308,7 @@ impl<'s> Sheet<'s> {
         );
     }
 
-    /// The part of the file in which a part of a text stands; the whole text where escapes hide it.
+    /// The part of the file in which a part of a text stands; the whole text where that cannot be told.
     pub(super) fn inside(&self, text: &Text<'_>, part: Range<usize>) -> Range<usize> {
         let whole = text.span.clone();
         let Some(written) = self.source.text.get(whole.clone()) else {
@@ -320,8 +331,70 @@ impl<'s> Sheet<'s> {
             if inner.get(newline..) == Some(text.text) {
                 return start + part.start..start + part.end;
             }
+            if quote.starts_with('"') {
+                let raw = inner.get(newline..).unwrap_or_default();
+                let place = |at| escaped_place(raw, at).map(|at| at + start);
+                if let (Some(from), Some(to)) = (place(part.start), place(part.end)) {
+                    return from..to;
+                }
+            }
             break;
         }
         whole
+    }
+}
+
+/// Where the byte `at` of a text stands in the text as written, with its escapes.
+fn escaped_place(raw: &str, at: usize) -> Option<usize> {
+    let mut decoded = 0;
+    let mut from = 0;
+    while decoded < at {
+        let rest = raw.get(from..)?;
+        let mut chars = rest.chars();
+        let first = chars.next()?;
+        let (written, meant) = match (first, chars.next()) {
+            ('\\', Some(kind @ ('x' | 'u' | 'U'))) => {
+                let digits = match kind {
+                    'x' => 2,
+                    'u' => 4,
+                    _ => 8,
+                };
+                let code = u32::from_str_radix(rest.get(2..2 + digits)?, 16).ok()?;
+                (2 + digits, char::from_u32(code)?.len_utf8())
+            }
+            ('\\', Some(c)) if c.is_whitespace() => {
+                let behind = rest.get(1..)?;
+                (rest.len() - behind.trim_start().len(), 0)
+            }
+            ('\\', Some(_)) => (2, 1),
+            _ => (first.len_utf8(), first.len_utf8()),
+        };
+        from += written;
+        decoded += meant;
+    }
+    (decoded == at).then_some(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_found_behind_escapes() {
+        let raw = r#"a\\b\u9000c\
+            退\"z"#;
+        let text = "a\\b退c退\"z";
+        for (at, c) in text.char_indices().filter(|(_, c)| c.is_alphabetic()) {
+            let place = escaped_place(raw, at).unwrap();
+            let written = raw.get(place..).unwrap();
+            assert!(
+                written.starts_with(c)
+                    || written.starts_with("\\u9000")
+                    || written.trim_start_matches('\\').trim_start().starts_with(c),
+                "{at}: {written}"
+            );
+        }
+        assert_eq!(escaped_place(raw, text.len()), Some(raw.len()));
+        assert_eq!(escaped_place(raw, text.len() + 1), None);
     }
 }

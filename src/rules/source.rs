@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use toml_parser::lexer::TokenKind;
 
-use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words};
+use super::diagnostic::{Change, Code, Diagnostic, Fix, Place, Remarks, Words, to_utf8};
 
 /// A file may have at most so many bytes.
 pub(super) const FILE_LIMIT: usize = 64 * 1024 * 1024;
@@ -53,6 +53,9 @@ impl<'a> Source<'a> {
                 let source = Self { name, text, lines };
                 if text.starts_with('\u{FEFF}') {
                     remarks.push(byte_order_mark(source.place(0..3)));
+                }
+                if let Some(at) = memchr::memmem::find(bytes, b"\r\n") {
+                    remarks.push(line_ends(&source, at, bytes));
                 }
                 Some(source)
             }
@@ -106,10 +109,41 @@ fn byte_order_mark(place: Place) -> Diagnostic {
         "文件开头有 BOM(看不见的标记),要存成不带 BOM 的 UTF-8",
         "the file begins with a byte order mark; it must be plain UTF-8",
     );
-    Diagnostic::new(Code::Encoding, place, message).help(Words::new(
-        "在编辑器里「另存为」,编码选「UTF-8」(不是「带 BOM 的 UTF-8」)",
-        "save it as UTF-8 without a byte order mark",
-    ))
+    let title = Words::new("去掉 BOM", "remove the byte order mark");
+    let fix = Fix::replace(&place.file, place.span.clone(), "", title);
+    Diagnostic::new(Code::Encoding, place, message)
+        .help(Words::new(
+            "在编辑器里「另存为」,编码选「UTF-8」(不是「带 BOM 的 UTF-8」)",
+            "save it as UTF-8 without a byte order mark",
+        ))
+        .fix(fix)
+}
+
+/// Windows line ends work, but two kinds in one file make every comparison of versions unreadable.
+fn line_ends(source: &Source<'_>, at: usize, bytes: &[u8]) -> Diagnostic {
+    let windows = memchr::memmem::find_iter(bytes, b"\r\n").count();
+    let all = memchr::memchr_iter(b'\n', bytes).count();
+    let message = if windows == all {
+        Words::new(
+            "文件用的是 Windows 换行(CRLF),能用",
+            "the file has Windows line ends (CRLF); that works",
+        )
+    } else {
+        Words::new(
+            format!(
+                "文件里混着两种换行:{windows} 行是 Windows 的,{} 行不是",
+                all - windows
+            ),
+            format!(
+                "the file mixes line ends: {windows} of Windows, {} others",
+                all - windows
+            ),
+        )
+    };
+    Diagnostic::new(Code::LineEnds, source.place(at..at + 2), message).fix(Fix {
+        title: Words::new("统一成 LF 换行", "end every line with LF"),
+        change: Change::LineFeeds,
+    })
 }
 
 fn not_utf8(name: &Arc<str>, bytes: &[u8], at: usize) -> Diagnostic {
@@ -117,16 +151,30 @@ fn not_utf8(name: &Arc<str>, bytes: &[u8], at: usize) -> Diagnostic {
     let place = place_in(name, bytes, at..at + 1);
     let message = if is_utf16 {
         Words::new("文件是 UTF-16,不是 UTF-8", "the file is UTF-16, not UTF-8")
+    } else if to_utf8(bytes).is_none() {
+        Words::new(
+            "这里的字节不是 UTF-8,文件可能坏了",
+            "these bytes are not UTF-8; the file may be damaged",
+        )
     } else {
         Words::new(
             "文件不是 UTF-8(多半是 GBK):从这里起读不懂",
             "the file is not UTF-8 (probably GBK): unreadable from here on",
         )
     };
-    Diagnostic::new(Code::Encoding, place, message).help(Words::new(
-        "在编辑器里「另存为」,编码选 UTF-8",
-        "save it as UTF-8",
-    ))
+    let fix = to_utf8(bytes).map(|_| Fix {
+        title: Words::new(
+            "转成 UTF-8(旧文件留一份)",
+            "convert to UTF-8 (a copy is kept)",
+        ),
+        change: Change::ToUtf8,
+    });
+    Diagnostic::new(Code::Encoding, place, message)
+        .help(Words::new(
+            "在编辑器里「另存为」,编码选 UTF-8",
+            "save it as UTF-8",
+        ))
+        .fix(fix)
 }
 
 /// How a file falls into pieces.

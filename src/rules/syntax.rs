@@ -1,36 +1,13 @@
 //! Says in an operator's words what is wrong with a file that is not TOML.
-//! Owns: remedies for common slips, full-width punctuation first. Uses: sheet, toml. Never: repairs anything.
+//! Owns: remedies for common slips, full-width punctuation first. Uses: sheet, mend, toml. Never: works out a fix.
 
 use std::ops::Range;
 
 use toml_parser::lexer::TokenKind;
 
 use super::diagnostic::{Code, Diagnostic, Words};
+use super::mend::{self, FULL_WIDTH};
 use super::sheet::Sheet;
-
-/// Full-width punctuation that Chinese keyboards give, and what TOML wants.
-const FULL_WIDTH: &[(char, &str)] = &[
-    ('“', "\""),
-    ('”', "\""),
-    ('＂', "\""),
-    ('‘', "'"),
-    ('’', "'"),
-    ('＇', "'"),
-    ('「', "\""),
-    ('」', "\""),
-    ('＝', "="),
-    ('，', ","),
-    ('、', ","),
-    ('【', "["),
-    ('】', "]"),
-    ('［', "["),
-    ('］', "]"),
-    ('｛', "{"),
-    ('｝', "}"),
-    ('＃', "#"),
-    ('：', "="),
-    ('\u{3000}', " "),
-];
 
 /// What the parser says, in Chinese, and what to do. The first entry whose beginning fits is taken.
 const REMEDIES: &[(&str, &str, &str, &str)] = &[
@@ -154,20 +131,28 @@ pub(super) fn report(sheet: &mut Sheet<'_>, piece: &str, errors: &[toml::de::Err
     };
     let span = error.span().unwrap_or(0..0);
     let message = error.message();
-    let diagnostic = full_width(sheet, &sheet.span(span.clone()))
+    let diagnostic = full_width(sheet, piece, &sheet.span(span.clone()))
         .or_else(|| unclosed(sheet, piece, span.start))
         .unwrap_or_else(|| {
+            let at = span.start;
             let place = sheet.place(sheet.span(span));
             let remedy = REMEDIES
                 .iter()
                 .find(|(beginning, ..)| message.starts_with(beginning));
             match remedy {
-                Some((_, zh, help_zh, help_en)) => Diagnostic::new(
+                Some((beginning, zh, help_zh, help_en)) => Diagnostic::new(
                     Code::Syntax,
                     place,
                     Words::new(*zh, format!("not TOML: {message}")),
                 )
-                .help(Words::new(*help_zh, *help_en)),
+                .help(Words::new(*help_zh, *help_en))
+                .fix(match *beginning {
+                    "missing escaped value" => {
+                        mend::backslash(&sheet.source.name, piece, sheet.start, at)
+                    }
+                    "duplicate key" => mend::rule_headers(&sheet.source.name, piece, sheet.start),
+                    _ => None,
+                }),
                 None => Diagnostic::new(
                     Code::Syntax,
                     place,
@@ -236,7 +221,7 @@ fn opened(sheet: &Sheet<'_>, at: usize, length: usize, piece: &str) -> Option<Di
 }
 
 /// Full-width punctuation on the line of an error, outside quotes and comments, is what is really wrong.
-fn full_width(sheet: &Sheet<'_>, span: &Range<usize>) -> Option<Diagnostic> {
+fn full_width(sheet: &Sheet<'_>, piece: &str, span: &Range<usize>) -> Option<Diagnostic> {
     let text = sheet.source.text;
     let start = text
         .get(..span.start)?
@@ -263,7 +248,9 @@ fn full_width(sheet: &Sheet<'_>, span: &Range<usize>) -> Option<Diagnostic> {
                     format!("replace {c} by {plain}"),
                 );
                 return Some(
-                    Diagnostic::new(Code::FullWidth, sheet.place(span), message).help(help),
+                    Diagnostic::new(Code::FullWidth, sheet.place(span), message)
+                        .help(help)
+                        .fix(mend::full_width(&sheet.source.name, piece, sheet.start)),
                 );
             }
             (Some(_), _) => {}

@@ -50,7 +50,8 @@ struct Shown {
 }
 
 impl Media {
-    /// Opens the pictures that an earlier run served; they are served a while longer.
+    /// Opens the pictures that an earlier run served; those that its last rules dropped are served until their time is
+    /// over.
     ///
     /// # Errors
     /// When the data directory cannot be used.
@@ -60,9 +61,9 @@ impl Media {
         uploader: Arc<Uploader>,
     ) -> io::Result<Self> {
         let pictures = Cache::open(&data.join(PICTURES))?;
-        let until = Some(clock::now().plus(SHOWN_AFTER));
         let mut shown = HashMap::new();
         for hash in pictures.list()? {
+            let until = Some(pictures.marked(&hash)?.plus(SHOWN_AFTER));
             let format = pictures.read(&hash)?;
             let format = format.and_then(|bytes| MediaFormat::of(&bytes));
             shown.extend(format.map(|format| (hash, Shown { format, until })));
@@ -132,9 +133,16 @@ impl Media {
     fn show(&self, set: &RuleSet, now: Time) {
         let shown = shown_after(&self.shown.load(), set, now);
         let before = self.shown.swap(Arc::new(shown.clone()));
-        for hash in before.keys().filter(|hash| !shown.contains_key(*hash)) {
-            if let Err(error) = self.pictures.remove(hash) {
-                tracing::warn!(%error, file = hex(hash), "an old picture stays");
+        for (hash, Shown { until, .. }) in before.iter() {
+            let noted = match shown.get(hash) {
+                None => self.pictures.remove(hash),
+                Some(shown) if until.is_none() && shown.until.is_some() => {
+                    self.pictures.mark(hash, now)
+                }
+                Some(_) => Ok(()),
+            };
+            if let Err(error) = noted {
+                tracing::warn!(%error, file = hex(hash), "an old picture cannot be put away");
             }
         }
     }
@@ -236,4 +244,41 @@ fn is_known(request: &HttpRequest, tag: &str) -> bool {
         let mut tags = line.split(',').map(str::trim);
         tags.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{Options, compile};
+
+    fn set(reply: &str) -> RuleSet {
+        let rule = format!("[[rule]]\nid = \"a\"\nexact = [\"a\"]\nreplies = [{{ {reply} }}]\n");
+        let files = RuleFiles(vec![
+            ("10.toml".to_owned(), rule.into()),
+            (
+                "media/p.png".to_owned(),
+                Bytes::from_static(b"\x89PNG\r\n\x1a\n"),
+            ),
+        ]);
+        compile(&files, &Options::default()).rules.unwrap()
+    }
+
+    #[test]
+    fn a_picture_is_shown_for_a_day_after_the_last_set_with_it() {
+        let now = Time::from_seconds(1_718_200_000);
+        let with = set("news = { title = \"t\", url = \"https://x\", image = \"media/p.png\" }");
+        let without = set("text = \"b\"");
+        let hash = with.pictures()[0].hash;
+        let until = |shown: &HashMap<Sha256Hash, Shown>| shown.get(&hash).map(|one| one.until);
+        let shown = shown_after(&HashMap::new(), &with, now);
+        assert_eq!(until(&shown), Some(None));
+        let dropped = shown_after(&shown, &without, now);
+        let end = now.plus(SHOWN_AFTER);
+        assert_eq!(until(&dropped), Some(Some(end)));
+        // Another set does not prolong it, and one that shows it again brings it back.
+        let later = shown_after(&dropped, &without, now.plus(Duration::from_secs(60)));
+        assert_eq!(until(&later), Some(Some(end)));
+        assert_eq!(until(&shown_after(&later, &with, now)), Some(None));
+        assert_eq!(until(&shown_after(&later, &without, end)), None);
+    }
 }

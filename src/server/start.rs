@@ -259,5 +259,6 @@ fn options(settings: &Settings) -> rules::Options {
         desk: settings.desk.clone(),
         timezone: settings.timezone.clone(),
         media_url: settings.public_url.media_url(),
+        today: None,
     }
 }

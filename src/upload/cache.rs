@@ -4,9 +4,11 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 
+use crate::model::Time;
 use crate::model::media::{Sha256Hash, from_hex, hex};
 
 /// A directory of files that are named by their SHA-256.
@@ -67,6 +69,26 @@ impl Cache {
         Ok(hashes)
     }
 
+    /// Writes down, as the time of its last change, when a file was last wanted.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn mark(&self, hash: &Sha256Hash, at: Time) -> io::Result<()> {
+        let since_epoch = Duration::from_millis(u64::try_from(at.millis()).unwrap_or(0));
+        let file = fs::OpenOptions::new().append(true).open(self.path(hash))?;
+        file.set_modified(UNIX_EPOCH + since_epoch)
+    }
+
+    /// When a file was last marked, or kept if it never was.
+    ///
+    /// # Errors
+    /// When the file system does not say.
+    pub fn marked(&self, hash: &Sha256Hash) -> io::Result<Time> {
+        let modified = fs::metadata(self.path(hash))?.modified()?;
+        let since_epoch = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Time::from_millis(0).plus(since_epoch))
+    }
+
     /// Throws a file away; nothing happens when it is not kept.
     ///
     /// # Errors
@@ -99,6 +121,9 @@ mod tests {
         fs::write(cache.0.join("note.txt"), b"not ours").unwrap();
         assert_eq!(cache.read(&hash).unwrap().as_deref(), Some(&b"abc"[..]));
         assert_eq!(cache.list().unwrap(), [hash]);
+        let marked = Time::from_seconds(1_718_200_000);
+        cache.mark(&hash, marked).unwrap();
+        assert_eq!(cache.marked(&hash).unwrap(), marked);
         cache.remove(&hash).unwrap();
         cache.remove(&hash).unwrap();
         assert_eq!(cache.list().unwrap(), Vec::<Sha256Hash>::new());

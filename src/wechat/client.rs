@@ -2,6 +2,7 @@
 //! Owns: the JSON of a push, what an answer or its absence means, the retry with a new token. Uses: model, ureq.
 //! Never: retries anything else, follows a redirect, reads a proxy from the environment, puts a secret or an address into an error.
 
+mod console;
 mod upload;
 
 use std::io;
@@ -180,16 +181,23 @@ impl Calls {
         sent
     }
 
-    /// Calls with the account's token, and once more with a new one when WeChat no longer takes it.
     fn call_as_account(&self, request: &Request<'_>) -> Result<Answer, SendError> {
+        self.as_account(|token| self.call(request, Some(token)))
+    }
+
+    /// Calls with the account's token, and once more with a new one when WeChat no longer takes it.
+    fn as_account<T>(
+        &self,
+        call: impl Fn(&SecretString) -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
         let token = self.token()?;
-        match self.call(request, Some(&token)) {
+        match call(&token) {
             Err(SendError::Refused {
                 code: 40001 | 40014 | 42001,
                 ..
             }) => {
                 self.tokens.forget(&token);
-                self.call(request, Some(&self.token()?))
+                call(&self.token()?)
             }
             called => called,
         }

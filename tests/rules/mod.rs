@@ -3,6 +3,9 @@
 mod commands;
 mod documented;
 mod keys;
+mod lints;
+mod lints_fix;
+mod lints_shadow;
 mod media;
 mod properties;
 mod slips;
@@ -78,7 +81,7 @@ fn codes(compiled: &Compiled) -> Vec<&'static str> {
     compiled
         .diagnostics
         .iter()
-        .filter(|one| !matches!(one.code, Code::NoOwner | Code::NoTest))
+        .filter(|one| !matches!(one.code, Code::NoOwner | Code::NoTest | Code::ShortKeyword))
         .map(|one| one.code.text())
         .collect()
 }

@@ -10,16 +10,16 @@ use super::{NOW, files, find, rule, rules, says};
 
 /// A rule over a small alphabet, so that words meet, overlap and repeat.
 #[derive(Clone, Debug)]
-struct Small {
-    exact: Vec<String>,
-    all: Vec<String>,
-    any: Vec<String>,
-    none: Vec<String>,
-    regex: Option<String>,
-    priority: i8,
+pub(super) struct Small {
+    pub(super) exact: Vec<String>,
+    pub(super) all: Vec<String>,
+    pub(super) any: Vec<String>,
+    pub(super) none: Vec<String>,
+    pub(super) regex: Option<String>,
+    pub(super) priority: i8,
 }
 
-fn small() -> impl Strategy<Value = Small> {
+pub(super) fn small() -> impl Strategy<Value = Small> {
     let word = "[ab退]{1,3}";
     let words = move |most| prop::collection::vec(word, 0..most);
     (
@@ -44,7 +44,7 @@ fn small() -> impl Strategy<Value = Small> {
 }
 
 impl Small {
-    fn written(&self, id: usize) -> String {
+    pub(super) fn written(&self, id: usize) -> String {
         let list = |key: &str, words: &[String]| {
             if words.is_empty() {
                 String::new()

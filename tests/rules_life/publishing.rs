@@ -224,3 +224,49 @@ fn only_rule_files_can_be_published_and_only_by_who_may() {
     let listed = world.api("GET", "/rules/revisions", None).json();
     assert_eq!(listed["revisions"][0]["author"], "token:wang");
 }
+
+#[test]
+fn tables_are_published_watched_and_rolled_back_and_pictures_stay() {
+    let world = world();
+    let stores = "[[rule]]\nid = \"stores\"\nregex = ['(?<city>.{2})的店']\ntable = { file = \"tables/stores.csv\", key = \"city\" }\nreply = \"{table.address}\"\n";
+    let table = "city,address\n北京,东单\n";
+    let body = json!({"files": {"30-stores.toml": stores, "tables/stores.csv": table}});
+    assert_eq!(publish(&world, &body, 200).json()["revision"], 2);
+    assert!(answer(&world, "北京的店").contains("东单"));
+    write(&world, "tables/stores.csv", "city,address\n北京,西单\n");
+    until_live(&world, 3);
+    assert!(answer(&world, "北京的店").contains("西单"));
+
+    std::fs::create_dir(world.path().join("rules/media")).unwrap();
+    std::fs::write(
+        world.path().join("rules/media/map.png"),
+        b"\x89PNG\r\n\x1a\n\xff",
+    )
+    .unwrap();
+    until_live(&world, 4);
+    let shown = world.api("GET", "/rules/revisions/4", None).json();
+    let picture = shown["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|file| file["path"] == "media/map.png");
+    assert_eq!(
+        (&picture.unwrap()["text"], &picture.unwrap()["bytes"]),
+        (&Value::Null, &9.into())
+    );
+    let compared = world.api("GET", "/rules/revisions/3/diff/4", None).json();
+    assert_eq!(
+        (&compared["files"][0]["path"], &compared["files"][0]["diff"]),
+        (&"media/map.png".into(), &Value::Null)
+    );
+
+    let back = json!({"revision": 1});
+    assert_eq!(
+        world.api("POST", "/rules/rollback", Some(&back)).status,
+        200
+    );
+    assert!(!world.path().join("rules/tables/stores.csv").exists());
+    assert!(world.path().join("rules/media/map.png").exists());
+    assert!(!answer(&world, "北京的店").contains("单"));
+    assert_eq!(directory(&world)["state"], "live");
+}

@@ -37,6 +37,13 @@ macro_rules! codes {
                 match self { $(Self::$variant => Severity::$severity,)+ }
             }
 
+            /// Its page in `docs/lints`.
+            pub(super) const fn page(self) -> &'static str {
+                match self {
+                    $(Self::$variant => include_str!(concat!("../../../docs/lints/", $code, ".md")),)+
+                }
+            }
+
             /// What it is about, in Chinese and English.
             pub const fn title(self) -> (&'static str, &'static str) {
                 match self { $(Self::$variant => ($zh, $en),)+ }
@@ -59,7 +66,6 @@ codes! {
     UnknownPlaceholder = "E106" Error "不认识的变量" "unknown placeholder";
     TestFails = "E107" Error "测试没通过" "test fails";
     SecretInFile = "E108" Error "密钥写在文件里" "secret in the file";
-    NotYet = "E110" Error "这个版本还没有" "not in this version";
     WrongType = "E111" Error "值的类型不对" "wrong type of value";
     BadId = "E112" Error "id 缺少或不合规" "missing or bad id";
     NoTrigger = "E113" Error "没有触发条件" "no trigger";
@@ -76,17 +82,46 @@ codes! {
     BadTable = "E130" Error "表格用不了" "bad table";
     UnknownRule = "E131" Error "没有这条规则" "no such rule";
     NotAllowed = "E132" Error "不能放过的代码" "cannot be allowed";
+    TooBroad = "W201" Warning "正则太宽" "regex too broad";
     NeverWins = "W202" Warning "永远轮不到" "can never win";
     Tie = "W203" Warning "两条规则不分胜负" "two rules tie";
+    Advert = "W204" Warning "像广告" "reads like an ad";
+    StockPhrase = "W205" Warning "套话" "stock phrase";
+    Over = "W207" Warning "过期了" "over";
+    LongClosed = "W208" Hint "关得太久" "closed for long";
+    PersonalData = "W209" Warning "问了个人信息" "asks for personal data";
     NoTest = "W210" Hint "没有测试" "no test";
     NoOwner = "W211" Hint "没有负责人" "no owner";
+    AtOnce = "W212" Warning "答应马上" "promises at once";
     NeverMatches = "W213" Warning "永远匹配不到" "can never match";
     NeverSent = "W214" Warning "发不出去" "never sent";
+    ShortKeyword = "W215" Warning "关键词太短" "keyword too short";
+    Repeated = "W216" Hint "同一个说法写了两次" "the same wording twice";
+    Joined = "W217" Warning "几个词写成了一个" "several words in one";
+    UnusedCapture = "W218" Hint "记下了没有用" "captured and not used";
+    Unused = "W219" Hint "没有用到" "not used";
     UnknownFile = "W220" Warning "不读的文件" "file not read";
     NoEffect = "W221" Warning "还不起作用" "no effect yet";
+    ReviewDue = "W222" Warning "到了该复查的日子" "review is due";
+    SameReply = "W223" Hint "两条规则说的一样" "two rules say the same";
+    LongReply = "W224" Hint "在手机上太长" "long for a phone";
+    LinkRunsOn = "W225" Warning "网址和后面的字连在一起" "link runs into text";
+    PlainHttp = "W226" Hint "网址没有加密" "link is not encrypted";
+    CaseOnly = "W227" Warning "只有大小写不同" "differs in case only";
+    Contained = "W228" Hint "短词在长词里面" "one keyword inside another";
+    LineEnds = "W229" Hint "Windows 换行" "Windows line ends";
+    WideBraces = "W230" Warning "全角大括号" "full-width braces";
     NotUploaded = "W239" Warning "媒体文件没传上去" "media file not uploaded";
     Idle = "W240" Warning "写了没用" "without effect";
     DuplicateRow = "W241" Warning "表格里重复的行" "row twice in a table";
+}
+
+impl Code {
+    /// The code that is printed so, in capitals or not.
+    pub fn named(text: &str) -> Option<Self> {
+        let is_named = |code: &&Self| code.text().eq_ignore_ascii_case(text);
+        Self::ALL.iter().find(is_named).copied()
+    }
 }
 
 impl Serialize for Code {

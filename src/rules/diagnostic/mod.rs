@@ -2,6 +2,8 @@
 //! Owns: the shape of a remark and the limit per file. Uses: nothing of ours. Never: finds what is wrong.
 
 mod code;
+mod explain;
+mod fix;
 mod render;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,9 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 pub use code::{Code, Severity};
+pub use explain::{explanation, list};
+pub(super) use fix::to_utf8;
+pub use fix::{Change, Edit, Fix, Mended, apply};
 pub use render::{render, render_github};
 
 /// At most so many remarks of one severity are kept per file.
@@ -90,6 +95,8 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to do.
     pub help: Option<Words>,
+    /// How a machine does it.
+    pub fix: Option<Fix>,
 }
 
 impl Diagnostic {
@@ -102,6 +109,7 @@ impl Diagnostic {
             caret: None,
             labels: Vec::new(),
             help: None,
+            fix: None,
         }
     }
 
@@ -109,6 +117,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: Words) -> Self {
         self.help = Some(help);
+        self
+    }
+
+    /// Adds how a machine mends it.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<Option<Fix>>) -> Self {
+        self.fix = fix.into();
         self
     }
 
@@ -174,6 +189,7 @@ impl Serialize for Diagnostic {
         fields.serialize_field("help", &self.help.as_ref().map(|help| &help.zh))?;
         fields.serialize_field("help_en", &self.help.as_ref().map(|help| &help.en))?;
         fields.serialize_field("labels", &labels)?;
+        fields.serialize_field("fix", &self.fix)?;
         fields.end()
     }
 }
@@ -194,6 +210,16 @@ impl Remarks {
         if *count <= PER_FILE {
             self.kept.push(diagnostic);
         }
+    }
+
+    /// The file again, if it may have another remark of this code: finding the place of one takes time.
+    pub fn room_in(&self, file: Arc<str>, code: Code) -> Option<Arc<str>> {
+        let key = (file, code.severity());
+        let is_full = self
+            .counts
+            .get(&key)
+            .is_some_and(|count| *count >= PER_FILE);
+        (!is_full).then_some(key.0)
     }
 
     /// How many errors there were, those over the limit included.

@@ -99,6 +99,18 @@ fn group<'a>(diagnostic: &'a Diagnostic, files: &RuleFiles, root: &str, lang: La
         group = group
             .element(level.message(annotate_snippets::normalize_untrusted_str(help.get(lang))));
     }
+    if let Some(fix) = &diagnostic.fix {
+        let title = fix.title.get(lang);
+        let shown = match lang {
+            Lang::Zh => format!("[修正: {title}]"),
+            Lang::En => format!("[fix: {title}]"),
+        };
+        group = group.element(
+            Level::HELP
+                .no_name()
+                .message(annotate_snippets::normalize_untrusted_str(&shown)),
+        );
+    }
     group
 }
 

@@ -159,7 +159,6 @@ impl LikeIndex {
             self.numbers.insert(*gram, narrow(self.terms.len()));
             self.terms.push(Term {
                 weight: size(*gram) * rarity(per_rule().count(), rules),
-                size: size(*gram),
                 share,
                 postings: start..narrow(self.postings.len()),
             });

@@ -8,6 +8,8 @@
 mod build;
 mod search;
 mod symbols;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -50,7 +52,6 @@ pub struct LikeIndex {
 struct Term {
     /// Its size by its rarity.
     weight: f32,
-    size: f32,
     /// The share of rules that have it.
     share: f32,
     postings: Range<u32>,

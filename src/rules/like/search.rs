@@ -11,17 +11,19 @@ use super::symbols::{grams, size};
 use super::{LikeIndex, MARGIN, Rule, Wording, part};
 
 /// How much of an unknown gram's weight a message is longer by.
-const UNKNOWN: f32 = 0.75;
+pub(super) const UNKNOWN: f32 = 0.75;
 /// Evidence is divided by the message's size to this power: grams of one message repeat each other.
 const SIZE_POWER: f32 = 0.4;
 /// Points for a likeness of 1.
 const LIKENESS: f32 = 25.0;
+/// A message smaller than this, counted in symbols, earns a smaller part of them: one character looks like much.
+const WHOLE: f32 = 3.0;
 /// What the likeness to the nearest wording counts beside that to all wordings together.
 const NEAREST: f32 = 0.9;
 /// How much of the runner-up's points is taken off.
 const DAMPING: f32 = 0.4;
 /// Points that score one half, and how many more make the odds e times as good.
-const EVEN: f32 = 14.0;
+const EVEN: f32 = 14.5;
 const STEP: f32 = 4.0;
 /// Points of a wording that says the same: more than any other can have.
 const IDENTICAL: f32 = 1e6;
@@ -57,6 +59,8 @@ struct Message {
     length: f32,
     /// By what evidence is divided.
     divisor: f32,
+    /// The points for a likeness of 1.
+    likeness: f32,
     /// The evidence that all known grams are against a rule without them, by [`Rule::class`].
     absent: SmallVec<[f32; 8]>,
 }
@@ -101,10 +105,8 @@ impl LikeIndex {
         let mut hopefuls = self.hopefuls(&message, &sums);
         let mut best: SmallVec<[Scored; 5]> = SmallVec::new();
         while let Some(hopeful) = hopefuls.pop() {
-            // One more than is asked for: the last one has a runner-up too where it is the only one.
-            if best.len() > most.max(1)
-                && best.last().is_some_and(|last| last.points > hopeful.bound)
-            {
+            // One more than is asked for: the first has a runner-up even where only one is asked for.
+            if best.len() > most && best.last().is_some_and(|last| last.points > hopeful.bound) {
                 break;
             }
             let (Some(rule), Some(sums)) = (self.rules.get(hopeful.rule), sums.get(hopeful.rule))
@@ -114,7 +116,7 @@ impl LikeIndex {
             if is_eligible(rule.number) {
                 best.push(self.score(&message, rule, *sums));
                 best.sort_by(order);
-                best.truncate(most + 1);
+                best.truncate(most.saturating_add(1));
             }
         }
         let first = best.first().map_or(0.0, |first| first.points);
@@ -151,6 +153,7 @@ impl LikeIndex {
             known,
             length: square.sqrt(),
             divisor: all.max(1.0).powf(SIZE_POWER),
+            likeness: LIKENESS * (all / WHOLE).min(1.0),
             absent,
         }
     }
@@ -225,7 +228,7 @@ impl Message {
         }
         let absent = self.absent.get(rule.class).copied().unwrap_or_default();
         let together = sums.likeness / self.length;
-        (absent + sums.evidence) / self.divisor + LIKENESS * together.max(NEAREST * nearest)
+        (absent + sums.evidence) / self.divisor + self.likeness * together.max(NEAREST * nearest)
     }
 }
 

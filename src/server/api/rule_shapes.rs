@@ -257,6 +257,31 @@ described! {
         help_en: Option<String>,
         /// Further places.
         labels: Vec<LabelShape>,
+        /// How a machine would mend it, where that is safe.
+        #[schema(required)]
+        fix: Option<FixShape>,
+    }
+    /// A change that mends what a remark is about.
+    FixShape as DiagnosticFix {
+        /// Chinese.
+        title: String,
+        title_en: String,
+        /// All of them or none.
+        edits: Vec<EditShape>,
+        /// `utf8` or `lf` where the whole file is written anew instead.
+        #[schema(required)]
+        convert: Option<String>,
+    }
+    /// A part of a file, replaced.
+    EditShape as DiagnosticEdit {
+        /// Path under `rules/`.
+        file: String,
+        /// In bytes.
+        start: usize,
+        /// Likewise, exclusive.
+        end: usize,
+        /// What stands there afterwards.
+        text: String,
     }
     /// A further place that belongs to a remark.
     LabelShape as DiagnosticLabel {

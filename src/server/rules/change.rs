@@ -17,6 +17,9 @@ use crate::rules::{Diagnostic, FileSummary, RuleSet};
 use crate::server::clock;
 use crate::store::Pin;
 
+/// Where the directory keeps pictures, sounds and videos.
+const MEDIA: &str = "media/";
+
 /// Files to lay over the directory.
 #[derive(Debug)]
 pub(in crate::server) struct Draft {
@@ -107,7 +110,7 @@ impl Keeper {
         }
     }
 
-    /// Brings a revision back: writes its files and runs it; where the directory cannot be written, pins it until the
+    /// Brings a revision back: writes its files, removes other rule files and tables, and runs it; where the directory cannot be written, pins it until the
     /// directory's content changes. Not to be cancelled, and hard work: for a thread of its
     /// own.
     ///
@@ -120,16 +123,12 @@ impl Keeper {
     ) -> Result<Published, Refused> {
         let _changing = self.changing.lock().await;
         let goal = self.store.revision_files(revision).await?;
-        let good = self
-            .good(goal.ok_or(Refused::NoRevision(revision))?)
-            .await?;
-        let seen = self.look().await?;
-        let mut changes = seen
-            .files
-            .clone()
-            .unwrap_or_default()
-            .changes_to(&good.files);
-        changes.retain(|path, bytes| bytes.is_some() || write::is_writable_path(path));
+        let goal = goal.ok_or(Refused::NoRevision(revision))?;
+        let old = self.look().await?.files.unwrap_or_default();
+        let mut changes = old.changes_to(&goal);
+        // Pictures harm nobody, and may be in no revision yet.
+        changes.retain(|path, bytes| bytes.is_some() || !path.starts_with(MEDIA));
+        let good = self.good(old.with(&changes)).await?;
         match self.write(changes).await {
             Ok(()) => self.run(good, &author).await,
             Err(Refused::Unwritable(reason)) => {

@@ -2,6 +2,7 @@
 //! Owns: what a refused caller is shown. Uses: rules. Never: decides who is refused.
 
 use std::collections::BTreeSet;
+use std::str::Utf8Error;
 
 use bytes::Bytes;
 
@@ -40,38 +41,33 @@ pub(super) fn conflicts(
     if let Some(common) = common {
         touched.extend(common.changes_to(now).into_keys());
     }
-    let shown = |bytes: Option<&Bytes>| {
-        bytes.map_or_else(String::new, |bytes| {
-            String::from_utf8_lossy(bytes).into_owned()
-        })
-    };
     let files = touched.into_iter().map(|path| {
-        let theirs = shown(now.find(&path));
-        let mine = |common: &str| match yours.get(&path) {
-            Some(bytes) => shown(bytes.as_ref()),
-            None => common.to_owned(),
+        let mine = |before: Option<&Bytes>| match yours.get(&path) {
+            Some(bytes) => bytes.clone(),
+            None => before.cloned(),
         };
-        match common.map(|common| shown(common.find(&path))) {
-            Some(common) => {
-                let ThreeWay {
-                    theirs,
-                    yours,
-                    merged,
-                    conflicts,
-                } = three_way(&path, &common, &theirs, &mine(&common));
-                FileConflict {
-                    path,
-                    theirs: Some(theirs),
-                    yours,
-                    merged: Some(merged),
-                    conflicts,
-                }
-            }
-            None => FileConflict {
+        let before = common.map(|common| common.find(&path));
+        let theirs = now.find(&path);
+        let yours = mine(before.unwrap_or(theirs));
+        let sides = (
+            before.map(text).transpose(),
+            text(theirs),
+            text(yours.as_ref()),
+        );
+        match sides {
+            (Ok(Some(common)), Ok(theirs), Ok(yours)) => both(path, common, theirs, yours),
+            (Ok(None), Ok(theirs), Ok(yours)) => FileConflict {
                 theirs: None,
-                yours: unified(&path, &theirs, &mine(&theirs)),
+                yours: unified(&path, theirs, yours),
                 merged: None,
                 conflicts: 0,
+                path,
+            },
+            _ => FileConflict {
+                theirs: None,
+                yours: format!("{path} is no text, and different\n"),
+                merged: None,
+                conflicts: 1,
                 path,
             },
         }
@@ -79,5 +75,26 @@ pub(super) fn conflicts(
     Refused::Changed {
         digest,
         files: files.collect(),
+    }
+}
+
+/// A file's text; a file that is not there has none.
+fn text(bytes: Option<&Bytes>) -> Result<&str, Utf8Error> {
+    std::str::from_utf8(bytes.map_or(&[], |bytes| &bytes[..]))
+}
+
+fn both(path: String, common: &str, theirs: &str, yours: &str) -> FileConflict {
+    let ThreeWay {
+        theirs,
+        yours,
+        merged,
+        conflicts,
+    } = three_way(&path, common, theirs, yours);
+    FileConflict {
+        path,
+        theirs: Some(theirs),
+        yours,
+        merged: Some(merged),
+        conflicts,
     }
 }

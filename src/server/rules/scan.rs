@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 use crate::model::RuleFiles;
 use crate::rules;
 
-/// Directories below the rules directory are looked into so deep.
-const DEPTH: usize = 3;
+/// Directories below the rules directory are looked into so deep: as deep as files are read.
+const DEPTH: usize = 10;
 
 /// What the file system says about every file, without reading one: equal when nothing was touched in between.
 #[derive(Debug, PartialEq, Eq)]

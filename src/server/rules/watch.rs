@@ -116,14 +116,14 @@ impl Eye {
 
 /// What the directory holds when two looks agree; `None` while it keeps changing.
 async fn at_rest(keeper: &Keeper) -> Result<Option<Seen>, Refused> {
-    let mut last = keeper.look().await?;
+    let mut last = keeper.look().await?.digest;
     for _ in 1..LOOKS {
         sleep(APART).await;
         let next = keeper.look().await?;
-        if next.digest == last.digest {
+        if next.digest == last {
             return Ok(Some(next));
         }
-        last = next;
+        last = next.digest;
     }
     Ok(None)
 }

@@ -97,7 +97,7 @@ impl Drop for Staged {
 
 /// Removes what a crash left unfinished.
 pub(super) fn sweep(root: &Path) {
-    for directory in [root.to_path_buf(), root.join("tables")] {
+    for directory in [root.to_path_buf(), root.join("tables"), root.join("media")] {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::model::Article;
+use crate::model::{Article, MediaKind};
 
 const SECRET: &str = "very-secret";
 
@@ -338,5 +338,61 @@ fn every_kind_has_its_json() {
     ];
     for reply in unsendable {
         assert!(message(&follower(), &reply).is_err(), "{reply:?}");
+    }
+}
+
+const UPLOAD: &str = "/cgi-bin/media/upload";
+const UPLOADED: &str = r#"{"type":"image","media_id":"M1","created_at":1718200000}"#;
+
+async fn upload(api: &Api, kind: MediaKind) -> Result<Arc<str>, SendError> {
+    let bytes = bytes::Bytes::from_static(b"the bytes");
+    api.client()
+        .upload(kind, "map.png", "image/png", bytes)
+        .await
+}
+
+#[tokio::test]
+async fn an_upload_is_a_form_and_gives_the_media_id() {
+    let api = Api::sending(|_| Does::Answers(UPLOADED));
+    assert_eq!(upload(&api, MediaKind::Image).await, Ok("M1".into()));
+    let asked = api.asked.lock().pop().unwrap();
+    assert_eq!(asked.0, format!("{UPLOAD}?access_token=T0&type=image"));
+    let form = "------wxreply0\r\nContent-Disposition: form-data; name=\"media\"; filename=\"map.png\"\r\n\
+                Content-Type: image/png\r\n\r\nthe bytes\r\n------wxreply0--\r\n";
+    assert_eq!(asked.1, form);
+    let thumb = r#"{"type":"thumb","thumb_media_id":"T9","created_at":1718200000}"#;
+    let api = Api::sending(move |_| Does::Answers(thumb));
+    assert_eq!(upload(&api, MediaKind::Thumb).await, Ok("T9".into()));
+}
+
+#[tokio::test]
+async fn an_upload_with_an_old_token_is_made_once_more_with_a_new_one() {
+    let api = Api::sending(|before| Does::Answers(if before == 0 { EXPIRED } else { UPLOADED }));
+    assert_eq!(upload(&api, MediaKind::Image).await, Ok("M1".into()));
+    assert_eq!((api.count(UPLOAD), api.count(TOKEN)), (2, 2));
+    let api = Api::sending(|_| Does::Answers(EXPIRED));
+    let error = upload(&api, MediaKind::Image).await.unwrap_err();
+    assert!(matches!(error, SendError::Refused { code: 42001, .. }));
+    assert_eq!(api.count(UPLOAD), 2);
+}
+
+#[tokio::test]
+async fn an_upload_that_goes_wrong_says_why_without_the_token() {
+    let leak = r#"{"errcode":40005,"errmsg":"invalid file type T0 very-secret"}"#;
+    for (does, expected) in [
+        (Does::Answers(leak), "40005"),
+        (Does::Answers(OK), "no media id"),
+        (Does::Status(502, "<html>"), "502"),
+        (Does::Redirects, "302"),
+        (Does::Breaks, "clear answer"),
+    ] {
+        let does = Mutex::new(Some(does));
+        let api = Api::sending(move |_| does.lock().take().unwrap());
+        let error = upload(&api, MediaKind::Image).await.unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(expected), "{shown}");
+        for secret in [SECRET, "T0", "access_token"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
     }
 }
