@@ -19,10 +19,24 @@ any   = ["几点"]
 reply = "十点"
 "#;
 
-fn stand() -> Stand {
-    let desk = format!("ack = \"{ACK}\"\noffer = 2\noffer_text = \"是不是:\"\n");
+/// Its first rule is nearest to the message and may not answer it.
+const VETOED: &str = r#"
+[[rule]]
+id    = "vetoed"
+like  = ["停车收费方便么"]
+none  = ["收费"]
+reply = "谁也听不到"
+[[rule]]
+id        = "parking"
+like      = ["停车方便吗", "有没有停车场"]
+min_score = 0.95
+reply     = "地下 B2"
+"#;
+
+fn stand(rules: &str) -> Stand {
+    let desk = format!("ack = \"{ACK}\"\noffer = 3\noffer_text = \"是不是:\"\n");
     Plan {
-        rules: RULES,
+        rules,
         files: &[("_desk.toml", desk.as_bytes())],
         ..Plan::default()
     }
@@ -44,7 +58,7 @@ fn offered(follower: &wxreply::simulator::Follower) -> (&'static str, &'static s
 
 #[test]
 fn a_number_typed_or_tapped_is_a_choice_once() {
-    let stand = stand();
+    let stand = stand(RULES);
     let li = stand.stranger();
     let (parking, fee) = offered(&li);
     assert_eq!(stand.known(&li)["state"], "bot");
@@ -61,7 +75,7 @@ fn a_number_typed_or_tapped_is_a_choice_once() {
 
 #[test]
 fn none_of_them_leads_to_a_person() {
-    let stand = stand();
+    let stand = stand(RULES);
     let li = stand.stranger();
     offered(&li);
     assert_eq!(heard(&li, "０"), ACK);
@@ -77,7 +91,7 @@ fn none_of_them_leads_to_a_person() {
 
 #[test]
 fn an_offer_outlives_a_stop() {
-    let mut stand = stand();
+    let mut stand = stand(RULES);
     let li = stand.stranger();
     let (parking, _) = offered(&li);
     let (stopped, status) = stand.world.take().unwrap().stop();
@@ -85,4 +99,16 @@ fn an_offer_outlives_a_stop() {
     stand.world = Some(stopped.start());
     stand.point_callbacks();
     assert_eq!(heard(&li, parking), "地下 B2");
+}
+
+#[test]
+fn a_rule_that_may_not_answer_is_not_offered() {
+    let stand = stand(VETOED);
+    let li = stand.stranger();
+    let said = heard(&li, "停车收费方便吗");
+    assert!(
+        said.contains("停车方便吗") && !said.contains("offer-2"),
+        "{said}"
+    );
+    assert_eq!(heard(&li, "1"), "地下 B2");
 }

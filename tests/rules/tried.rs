@@ -154,3 +154,31 @@ reply     = "免费"
     assert_eq!(listed.len(), 2, "{printed}");
     assert_eq!(behind(&printed, "」是 "), listed, "{printed}");
 }
+
+#[test]
+fn a_wording_that_may_not_answer_is_explained_as_any_other_candidate() {
+    let rules = r#"
+[[rule]]
+id    = "vetoed"
+like  = ["停车方便吗", "有没有停车场"]
+none  = ["收费"]
+reply = "地下 B2"
+[[rule]]
+id     = "closed"
+like   = ["发票怎么开", "能开发票吗"]
+during = "shop"
+reply  = "能"
+"#;
+    let home = written(rules);
+    let at = ["--at", "2027-02-06T10:00"];
+    for (said, why) in [
+        ("停车方便吗收费吗", "排除:有「收费」(none)"),
+        ("发票怎么开呀", "跳过:不在它的时间里(during)"),
+    ] {
+        let (printed, _) = tried(home.path(), &[&[said][..], &at].concat());
+        assert!(
+            printed.contains("决定  转给人") && printed.contains(why),
+            "{printed}"
+        );
+    }
+}
