@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ACK: &str = "转人工。";
 
 /// What is there before the server starts.
+#[derive(Default)]
 struct Plan<'a> {
     /// `10.toml`.
     rules: &'a str,
@@ -33,17 +34,6 @@ struct Plan<'a> {
     /// Top of the configuration.
     top: &'a str,
     variables: &'a [(&'a str, &'a str)],
-}
-
-impl Default for Plan<'_> {
-    fn default() -> Self {
-        Self {
-            rules: "",
-            files: &[],
-            top: "",
-            variables: &[],
-        }
-    }
 }
 
 /// The server with two accounts: `shop` can push, `cafe` cannot.

@@ -86,10 +86,7 @@ fn known(source: &str) -> BTreeSet<String> {
         .split("sheet.knows(key, ")
         .chain(source.split("sheet.knows(name, "))
     {
-        let name: String = call
-            .chars()
-            .take_while(|c| c.is_ascii_uppercase())
-            .collect();
+        let name: String = call.chars().take_while(char::is_ascii_uppercase).collect();
         let start = format!("const {name}: &[&str] = &[");
         if let Some((_, rest)) = source.split_once(&start).filter(|_| !name.is_empty()) {
             let list = rest.split(']').next().unwrap();
