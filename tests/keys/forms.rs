@@ -77,6 +77,18 @@ fn a_form_asks_step_by_step_and_ends_with_the_rules_reply() {
 }
 
 #[test]
+fn an_answer_may_be_spoken() {
+    let stand = Stand::open(RULES);
+    let li = stand.stranger();
+    heard(&li, "订花");
+    let spoken = li.sends_voice(Some("李")).wait();
+    assert_eq!(spoken.text(), Some("李,电话?"));
+    // Recognition ends a sentence with a mark that nobody said.
+    let spoken = li.sends_voice(Some("13800138000。")).wait();
+    assert_eq!(spoken.text(), Some("花,李,13800138000"));
+}
+
+#[test]
 fn answers_that_do_not_fit_end_it_as_the_step_says() {
     let stand = Stand::open(RULES);
     let li = stand.stranger();
