@@ -150,6 +150,10 @@ id   = "tencent"
 any  = ["微信客服"]
 desk = true
 [[rule]]
+id      = "wang"
+any     = ["小王"]
+replies = [{ desk = { agent = "kf1@shop" } }]
+[[rule]]
 id      = "refund"
 any     = ["退款"]
 handoff = { priority = "high", reason = "要退款" }
@@ -207,6 +211,11 @@ fn a_rule_hands_over_to_wechats_own_desk() {
     assert_eq!(reply(&li, "微信客服"), Reply::Transfer { agent: None });
     assert_eq!(stand.known(&li)["state"], "external");
     assert_eq!(heard(&li, "几点"), "", "the desk speaks now");
+    let agent = Some("kf1@shop".into());
+    assert_eq!(
+        reply(&stand.stranger(), "找小王"),
+        Reply::Transfer { agent }
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod finding;
 mod forms;
 mod hooks;
 mod offers;
+mod settings;
 mod several;
 mod tests_of_rules;
 
