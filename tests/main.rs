@@ -14,6 +14,7 @@ mod backtest;
 mod config;
 mod crowd;
 mod import;
+mod keys;
 mod operation;
 mod rules;
 mod rules_life;

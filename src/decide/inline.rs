@@ -281,7 +281,11 @@ fn judge(
         }
     };
     let nobody = ("没有规则", "no rule");
-    let (by_zh, by_en) = named(answered, nobody);
+    let (zh, by_en) = named(answered, nobody);
+    let answered_zh = match answered {
+        "" => format!("{zh}回答"),
+        _ => format!("由{zh}回答"),
+    };
     let wrong = if let Some(expect) = expected.rule.filter(|expect| *expect != answered) {
         let (zh, en) = named(expect, nobody);
         (format!("期望{zh}"), format!("expected {en}"))
@@ -302,7 +306,7 @@ fn judge(
         )
     };
     let words = Words::new(
-        format!("测试没通过:「{asked}」由{by_zh}回答,{}", wrong.0),
+        format!("测试没通过:「{asked}」{answered_zh},{}", wrong.0),
         format!(
             "test fails: \"{asked}\" was answered by {by_en}, {}",
             wrong.1

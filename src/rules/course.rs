@@ -1,7 +1,7 @@
 //! Says what the rule that won does on an account: its replies there, and everything else it brings with it.
 //! Owns: which wording is in force. Uses: index, spec, say. Never: who wins, what a decision is.
 
-use super::found::{Asking, Candidate, Found, MatchKind, Unfit};
+use super::found::{Asking, Candidate, Found, Unfit, Verdict};
 use super::index::{Rule, RuleNumber, RuleSet};
 use super::say::Said;
 use super::spec::{Conditions, Cooldown, Extra, FormPlan, Handoff, Hook, Pick};
@@ -120,7 +120,10 @@ impl RuleSet {
         least: f32,
     ) -> impl Iterator<Item = (&'s RuleId, &'s str)> {
         let alike = found.candidates.iter().filter(move |candidate| {
-            candidate.kind == MatchKind::Like && candidate.likeness >= least
+            matches!(
+                candidate.verdict,
+                Verdict::Unlike { .. } | Verdict::Close { .. }
+            ) && candidate.likeness >= least
         });
         alike.filter_map(|candidate| {
             let rule = self.rule(candidate.rule)?;

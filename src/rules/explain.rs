@@ -162,7 +162,8 @@ impl RuleSet {
             }
             Verdict::Unfit(unfit) => Self::unfit_in_words(unfit, now),
             Verdict::Unlike { least } => {
-                let (score, nearest) = (candidate.likeness, self.like.wording(candidate.wording));
+                let score = rounded(candidate.likeness.into());
+                let nearest = self.like.wording(candidate.wording);
                 Words::new(
                     format!("不够像:和「{nearest}」是 {score:.2},要 {least:.2}"),
                     format!("not alike enough: {score:.2} to \"{nearest}\", {least:.2} is wanted"),

@@ -1,12 +1,13 @@
 //! Finds the rules that might answer a question, puts them in their one order, and gives the winner's reply.
 //! Owns: the order of candidates, what rules a candidate out. Uses: index, words, normalize, model. Never: the clock, I/O.
 
+use std::cell::RefCell;
 use std::cmp::{Ordering, Reverse};
 
 use smallvec::SmallVec;
 
 use super::index::{EventRules, Rule, RuleNumber, RuleSet, Use, event_words};
-use super::like::{MIN_SCORE, certain};
+use super::like::{MIN_SCORE, Similar, certain};
 use super::normalize::normalize;
 use super::say::Said;
 use super::spec::Cooling;
@@ -307,18 +308,21 @@ impl RuleSet {
         }
         let text = &*found.normalized;
         let hits = self.words.inside(text);
-        let is_vetoed = |rule: &Rule| {
-            let mut none = self.group(rule.none).iter();
-            none.any(|word| !of_word(&hits, *word).is_empty())
-        };
+        let barred: RefCell<SmallVec<[(RuleNumber, Verdict); 2]>> = RefCell::default();
         let is_eligible = |number: RuleNumber| {
-            self.rule(number).is_some_and(|rule| {
-                self.is_for(rule, asking.account)
-                    && !is_vetoed(rule)
-                    && self.unfit(number, asking).is_none()
-            })
+            let Some(rule) = self.rule(number) else {
+                return false;
+            };
+            if !self.is_for(rule, asking.account) {
+                return false;
+            }
+            let vetoed = self.veto(rule, &hits);
+            let bar = vetoed.or_else(|| self.unfit(number, asking).map(Verdict::Unfit));
+            barred.borrow_mut().extend(bar.map(|bar| (number, bar)));
+            bar.is_none()
         };
         let alike = self.like.search(text, MOST_ALIKE, &is_eligible);
+        let kept_out = self.kept_out(text, &barred.into_inner());
         let least = |rule: RuleNumber| {
             let extra = self.rule(rule).and_then(|rule| rule.extra.as_ref());
             extra.and_then(|extra| extra.min_score).unwrap_or(MIN_SCORE)
@@ -333,16 +337,54 @@ impl RuleSet {
                 Some(other) if !is_certain => Verdict::Close { other },
                 _ => Verdict::Won(None),
             };
-            let is_known = |known: &Candidate| known.rule == similar.rule && !known.is_out();
-            if similar.score >= WORTH_SHOWING && !found.candidates.iter().any(is_known) {
-                found.candidates.push(Candidate {
-                    likeness: similar.score,
-                    wording: similar.wording,
-                    verdict,
-                    ..Candidate::new(self, similar.rule, MatchKind::Like)
-                });
+            self.add_alike(found, similar, verdict);
+        }
+        let is_known = |known: &Found, rule| known.candidates.iter().any(|one| one.rule == rule);
+        for (similar, bar) in kept_out {
+            if !is_known(found, similar.rule) {
+                self.add_alike(found, &similar, bar);
             }
         }
+    }
+
+    /// Those of the rules that may not answer which are like the message: only to be explained.
+    fn kept_out(
+        &self,
+        text: &str,
+        barred: &[(RuleNumber, Verdict)],
+    ) -> SmallVec<[(Similar, Verdict); 2]> {
+        if barred.is_empty() {
+            return SmallVec::new();
+        }
+        let bar_of = |rule| barred.iter().find(|(barred, _)| *barred == rule);
+        let alike = self
+            .like
+            .search(text, MOST_ALIKE, &|rule| bar_of(rule).is_some());
+        let with_bar = alike.iter().filter_map(|similar| {
+            let (_, bar) = bar_of(similar.rule)?;
+            Some((*similar, *bar))
+        });
+        with_bar.collect()
+    }
+
+    /// Adds a rule that is like the message, unless it is a candidate for a better reason.
+    fn add_alike(&self, found: &mut Found, similar: &Similar, verdict: Verdict) {
+        let is_known = |known: &Candidate| known.rule == similar.rule && !known.is_out();
+        if similar.score >= WORTH_SHOWING && !found.candidates.iter().any(is_known) {
+            found.candidates.push(Candidate {
+                likeness: similar.score,
+                wording: similar.wording,
+                verdict,
+                ..Candidate::new(self, similar.rule, MatchKind::Like)
+            });
+        }
+    }
+
+    /// That a word of the rule's `none` is there, if one is.
+    fn veto(&self, rule: &Rule, hits: &Hits) -> Option<Verdict> {
+        let none = self.group(rule.none).iter().copied();
+        let mut there = none.filter(|word| !of_word(hits, *word).is_empty());
+        there.next().map(|word| Verdict::Vetoed { word })
     }
 
     /// Which condition of a rule does not hold, if any.
@@ -468,9 +510,8 @@ impl RuleSet {
             | MatchKind::Scan
             | MatchKind::Event => {}
         }
-        let none = self.group(rule.none).iter();
-        if let Some(word) = none.copied().find(|word| !of_word(hits, *word).is_empty()) {
-            candidate.verdict = Verdict::Vetoed { word };
+        if let Some(veto) = self.veto(rule, hits) {
+            candidate.verdict = veto;
         }
     }
 

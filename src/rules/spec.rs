@@ -163,15 +163,17 @@ pub struct Step {
 }
 
 impl Step {
-    /// What is kept of these words as an answer: half-width and trimmed. `None`: they are no answer to the question.
+    /// What is kept of these words as an answer: half-width and trimmed; without the mark at the end of the sentence, which
+    /// speech recognition adds, where it does not fit with it. `None`: they are no answer to the question.
     pub fn answer(&self, words: &str) -> Option<Box<str>> {
         let answer: String = words.nfkc().collect();
-        let answer = answer.trim();
-        let is_one = self
-            .check
-            .as_ref()
-            .is_none_or(|check| check.is_match(answer));
-        (!answer.is_empty() && is_one).then(|| answer.into())
+        let whole = answer.trim();
+        let bare = whole.trim_end_matches(['。', '.', '!', '?']).trim_end();
+        let fits = |answer: &&str| {
+            let check = self.check.as_ref();
+            !answer.is_empty() && check.is_none_or(|check| check.is_match(answer))
+        };
+        [whole, bare].into_iter().find(fits).map(Box::from)
     }
 }
 

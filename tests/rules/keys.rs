@@ -7,6 +7,8 @@ use wxreply::rules::{Code, Compiled, Options, compile, read_directory};
 
 use super::files;
 
+mod plain;
+
 const CALENDARS: &str = "[calendar.shop]\nweekly = { mon-fri = \"09:00-18:00\" }\n";
 const STORES: &str = "city,address,phone\n北京,王府井 1 号,010-1\n";
 
@@ -284,6 +286,16 @@ const KEYS: &[Key] = &[
     ),
 ];
 
+fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(plain::KEYS)
+}
+
+/// Every rule that is well written, and every one that is not.
+pub fn fixtures() -> (Vec<&'static str>, Vec<&'static str>) {
+    let bad = all().flat_map(|key| key.bad.iter().copied());
+    (all().map(|key| key.good).collect(), bad.collect())
+}
+
 fn set(rule: &str) -> RuleFiles {
     files(&[
         ("10.toml", &format!("[[rule]]\nid = \"x\"\n{rule}\n")),
@@ -304,7 +316,7 @@ fn checked(files: &RuleFiles) -> Compiled {
 
 #[test]
 fn every_key_is_taken_as_it_should_be_written() {
-    for Key { key, good, .. } in KEYS {
+    for Key { key, good, .. } in all() {
         let files = set(good);
         let compiled = checked(&files);
         let shown = render(&compiled.diagnostics, &files, "", Lang::En, false);
@@ -317,7 +329,7 @@ fn every_key_is_taken_as_it_should_be_written() {
 fn every_key_that_is_written_badly_is_described_where_it_stands() {
     for (lang, name) in [(Lang::Zh, "keys_zh"), (Lang::En, "keys_en")] {
         let mut shown = String::new();
-        for Key { key, bad, .. } in KEYS {
+        for Key { key, bad, .. } in all() {
             for bad in *bad {
                 let files = set(bad);
                 let compiled = checked(&files);

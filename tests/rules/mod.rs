@@ -1,6 +1,7 @@
 //! Compiles rule files and asks them.
 
 mod commands;
+mod documented;
 mod keys;
 mod lints;
 mod lints_fix;
@@ -8,6 +9,7 @@ mod lints_shadow;
 mod media;
 mod properties;
 mod slips;
+mod tried;
 
 use bytes::Bytes;
 use wxreply::decide::{ActiveRules, inline};
