@@ -329,7 +329,7 @@ impl Turns {
             return;
         }
         let own = match answered.own {
-            Some(own) if own.by == By::Rule => Spoken { reply, ..own },
+            Some(own) if own.by.is_rule() => Spoken { reply, ..own },
             Some(_) => return,
             None => Spoken {
                 by: By::Agent,
@@ -342,7 +342,7 @@ impl Turns {
         let can_push = self.can_push(&conversation.account);
         let reserve = self.rules.load().set.settings().human_reserve;
         let why_held = conversation.why_held(can_push, at).or_else(|| {
-            (own.by == By::Rule && conversation.window.left(at) <= reserve).then(reserved)
+            (own.by.is_rule() && conversation.window.left(at) <= reserve).then(reserved)
         });
         let push = Push::of_turn(&own, key, answered.at, at, why_held);
         if let Err(error) = self.store.answer_late(conversation.id, key, push, at).await {

@@ -5,7 +5,7 @@ use super::case::Case;
 use super::speak::{Lead, called, replied, speak};
 use super::{Decision, Outcome, Step, several, to_people};
 use crate::model::entry::{Priority, Push, Reason, Spoken};
-use crate::model::{Form, MessageId, Noted, Reply};
+use crate::model::{By, Form, MessageId, Noted, Reply};
 use crate::rules::{AfterTries, Course, FormPlan, Handoff, Said, normalize};
 
 /// The place of the last words of a form among what a turn makes.
@@ -115,7 +115,7 @@ fn ask(
     let mut decision = super::silent(super::Silence::Rule, true);
     decision.outcome = Outcome::Form;
     decision.silence = None;
-    decision.answer.own = reply.map(|reply| several::spoken(case, course, reply));
+    decision.answer.own = reply.map(|reply| asks(case, course, reply));
     lead.into(course, decision)
 }
 
@@ -128,11 +128,19 @@ fn last_words(
     until: crate::model::Time,
 ) -> Option<Push> {
     let reply = fill(case, lead, plan.on_timeout.as_ref()?)?;
-    let said: Spoken = several::spoken(case, course, reply);
+    let said: Spoken = asks(case, course, reply);
     (case.pushes_left() > 0).then(|| Push {
         id: MessageId::at(case.now, LAST_WORDS, case.memory.key),
         ..Push::of_turn(&said, case.memory.key, case.now, until, None)
     })
+}
+
+/// Who speaks when a form does.
+fn asks(case: &Case<'_>, course: &Course<'_>, reply: Reply) -> Spoken {
+    Spoken {
+        by: By::Form,
+        ..several::spoken(case, course, reply)
+    }
 }
 
 fn cancel(case: &Case<'_>, course: &Course<'_>, plan: &FormPlan, lead: Lead) -> Decision {
@@ -144,7 +152,7 @@ fn cancel(case: &Case<'_>, course: &Course<'_>, plan: &FormPlan, lead: Lead) -> 
     let mut decision = super::silent(super::Silence::Rule, true);
     decision.outcome = Outcome::Reply;
     decision.silence = None;
-    decision.answer.own = Some(several::spoken(case, course, reply));
+    decision.answer.own = Some(asks(case, course, reply));
     lead.into(course, decision)
 }
 

@@ -27,7 +27,7 @@ pub(super) fn hand_out(
         .own
         .take()
         // A person's answer says more than a fixed line.
-        .filter(|own| own.by == By::Rule || !from_person);
+        .filter(|own| own.by.is_rule() || !from_person);
     let joined = join::join(conversation.held(now), own.as_ref().map(|own| &own.reply));
     decision.outcome = Outcome::Held;
     decision.silence = None;

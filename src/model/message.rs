@@ -35,6 +35,15 @@ pub enum By {
     Agent,
     /// The server itself: a fixed line.
     System,
+    /// A rule's form: a question of it, or the words that end it.
+    Form,
+}
+
+impl By {
+    /// Whether a rule speaks, by its replies or by its form.
+    pub const fn is_rule(self) -> bool {
+        matches!(self, Self::Rule | Self::Form)
+    }
 }
 
 /// Where a message is on its way.

@@ -318,6 +318,7 @@ impl AccountMetrics {
                     self.route("desk", "rule", "ok")
                 }
                 By::Rule => self.by_rule.inc(),
+                By::Form => self.route("passive", "form", "ok"),
                 By::Ack => self.acks.inc(),
                 By::System => self.route("passive", "system", "ok"),
                 By::Agent | By::Follower => {}

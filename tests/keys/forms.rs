@@ -193,7 +193,7 @@ fn the_end_of_its_time_is_said_by_a_push_also_after_a_crash_and_not_to_who_went_
     let last = said.last().unwrap();
     assert_eq!(
         (&last["by"], &last["rule"]),
-        (&"rule".into(), &"book".into())
+        (&"form".into(), &"book".into())
     );
     assert_eq!(heard(&li, "李"), ACK, "its time is over");
     assert_eq!(

@@ -386,7 +386,7 @@ words! {
     ReasonWord: Reason = Unmatched "unmatched" Repeated "repeated" Handoff "handoff" Form "form" Hook "hook" Unsendable "unsendable";
     OutcomeWord: Outcome = Solved "solved" SolvedLate "solved-late" Missed "missed" NoAnswerNeeded "no-answer-needed" Spam "spam" Moved "moved";
     DirectionWord: Direction = In "in" Out "out" Internal "internal";
-    ByWord: By = Follower "follower" Rule "rule" Ack "ack" Agent "agent" System "system";
+    ByWord: By = Follower "follower" Rule "rule" Ack "ack" Agent "agent" System "system" Form "form";
     DeliveryWord: Delivery = Received "received" Passive "passive" Queued "queued" Sending "sending" Sent "sent" Held "held" Failed "failed" Unknown "unknown";
     RoleWord: Role = Viewer "viewer" Agent "agent" Operator "operator" Admin "admin";
 }
