@@ -26,6 +26,9 @@ const LONG_PAUSE: Duration = Duration::from_secs(60);
 /// WeChat does not know the media id, or not any more.
 const STALE_MEDIA: i64 = 40007;
 
+/// A form's last words are not said later than this after its time: the follower has gone on.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(60);
+
 /// Reads the clock; injected so that tests own time.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
@@ -183,6 +186,9 @@ impl Delivery {
                 return Settled::Again { not_before, error };
             }
         };
+        if taken.is_last_words && now.since(taken.push.not_before) > LAST_WORDS_WITHIN {
+            return held(0, "the form's time is long over");
+        }
         if let Some(error) = conversation.why_held(client.can_push(), now) {
             return Settled::Held { error };
         }

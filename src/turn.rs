@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::decide::{ActiveRules, Asked, Decision, Memory, Outcome, Step, decide};
+use crate::decide::{ActiveRules, Asked, Decision, Memory, Outcome, PASSIVE_WRITTEN, Step, decide};
 use crate::model::entry::{Move, Push, Spoken};
 use crate::model::message::PushError;
 use crate::model::{
@@ -180,7 +180,7 @@ impl Turns {
             Err(error) => return self.unkept(key, at, is_event, None, &error),
         };
         let rules = self.rules.load();
-        let memory = Memory {
+        let mut memory = Memory {
             can_push: self.can_push(&account),
             media: (self.world.media)(&account),
             waiting: self.waiting(&account, conversation.as_deref(), &rules),
@@ -195,13 +195,20 @@ impl Turns {
                 let rules = Guard::into_inner(rules);
                 let Asked { call, continuation } = *asked;
                 let answer = (self.world.ask_hook)(call).await;
+                // People may have taken the conversation meanwhile.
+                if let Some(known) = &memory.conversation {
+                    match self.store.conversation(known.id).await {
+                        Ok(known) => memory.conversation = known,
+                        Err(error) => return self.unkept(key, at, is_event, None, &error),
+                    }
+                }
                 continuation.resume(&answer, &incoming, &memory, &rules, at)
             }
         };
         let Memory { account, .. } = memory;
         let Decision {
             outcome,
-            answer,
+            mut answer,
             is_kept,
             erase,
             ..
@@ -229,6 +236,12 @@ impl Turns {
             own,
             moved,
         };
+        if Instant::now() >= until {
+            // What is said late is pushed itself; what follows it waits until it is on its way.
+            let then = at.plus(first_byte.elapsed() + PASSIVE_WRITTEN);
+            let behind = answer.push.iter_mut().chain(&mut answer.more);
+            behind.for_each(|push| push.not_before = then);
+        }
         let turn = Turn {
             key,
             account,

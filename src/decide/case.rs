@@ -3,7 +3,8 @@
 
 use super::{ActiveRules, Memory};
 use crate::model::conversation::{Conversation, State};
-use crate::model::{Content, Incoming, Reply, Time};
+use crate::model::entry::Push;
+use crate::model::{Content, Delivery, Incoming, Reply, Time};
 use crate::rules::{Asking, Found, Question};
 
 /// One message and what is known.
@@ -24,6 +25,12 @@ impl<'a> Case<'a> {
     /// Where it stands; `bot` before the first message.
     pub(super) fn state(&self) -> State {
         self.conversation().map_or(State::Bot, |known| known.state)
+    }
+
+    /// Whether a person speaks with the follower now.
+    pub(super) fn is_for_person(&self) -> bool {
+        let known = self.conversation();
+        known.is_some_and(|known| super::person_speaks(known, self.rules, self.now))
     }
 
     /// Whether something happened, rather than somebody wrote.
@@ -49,7 +56,15 @@ impl<'a> Case<'a> {
             _ => window.message(self.now),
         }
         let reserve = self.rules.set.settings().human_reserve;
-        window.left(self.now).saturating_sub(reserve)
+        let queued = self.conversation().map_or(0, |known| {
+            let going = |push: &&Push| push.state != Delivery::Held;
+            known.pushes.iter().filter(going).count()
+        });
+        let queued = u8::try_from(queued).unwrap_or(u8::MAX);
+        window
+            .left(self.now)
+            .saturating_sub(reserve)
+            .saturating_sub(queued)
     }
 
     /// Asks the rules: for words first, then for the kind of message.

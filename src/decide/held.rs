@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use super::case::Case;
-use super::{Decision, Outcome, join};
-use crate::model::entry::{Move, Push, Reason, Spoken};
-use crate::model::{By, Conversation, Reply};
+use super::{Decision, Outcome, join, to_people};
+use crate::model::entry::{Move, Priority, Push, Reason, Spoken};
+use crate::model::{By, Conversation, MessageId, Noted, Reply};
 
 /// By then the passive response of a turn has been written or WeChat has hung up (it waits five seconds).
-pub(super) const PASSIVE_WRITTEN: Duration = Duration::from_secs(5);
+pub const PASSIVE_WRITTEN: Duration = Duration::from_secs(5);
 
 /// Puts answers that waited before what the turn itself says.
 pub(super) fn hand_out(
@@ -26,8 +26,16 @@ pub(super) fn hand_out(
         .answer
         .own
         .take()
-        // A person's answer says more than a fixed line.
-        .filter(|own| own.by.is_rule() || !from_person);
+        // A person's answer says more than a fixed line or a question of the rules.
+        .filter(|own| own.by == By::Rule || !from_person);
+    if own
+        .as_ref()
+        .is_some_and(|own| matches!(own.reply, Reply::Transfer { .. }))
+    {
+        // Nothing tells WeChat to take over: our own people have to.
+        let people = to_people(case, Reason::Unsendable, Priority::Normal, None);
+        decision.answer.moved = people.answer.moved;
+    }
     let joined = join::join(conversation.held(now), own.as_ref().map(|own| &own.reply));
     decision.outcome = Outcome::Held;
     decision.silence = None;
@@ -56,6 +64,13 @@ pub(super) fn hand_out(
     }
     if decision.answer.own.is_none() {
         decision.answer.more.clear();
+        // What was not said has not begun either.
+        decision.answer.noted.retain(|noted| {
+            !matches!(
+                noted,
+                Noted::Form(_) | Noted::Offered(_) | Noted::Spoke { .. } | Noted::Rotated { .. }
+            )
+        });
     } else if decision.answer.push.is_some() {
         let left = usize::from(case.pushes_left());
         decision.answer.more.truncate(left.saturating_sub(1));
@@ -72,11 +87,10 @@ fn own_as_push(case: &Case<'_>, own: &Spoken, conversation: &Conversation) -> Op
     if is_transfer || stays || case.pushes_left() == 0 {
         return None;
     }
-    Some(Push::of_turn(
-        own,
-        case.memory.key,
-        now,
-        now.plus(PASSIVE_WRITTEN),
-        None,
-    ))
+    let key = case.memory.key;
+    Some(Push {
+        // The place before it is that of the held answers, should they be late and travel as a push.
+        id: MessageId::at(now, 2, key),
+        ..Push::of_turn(own, key, now, now.plus(PASSIVE_WRITTEN), None)
+    })
 }

@@ -43,6 +43,10 @@ impl Continuation {
         };
         let Self { place, lead } = self;
         let decision = match rules.set.course_at(place, &memory.account) {
+            Some(course) if case.is_for_person() && !course.is_always() => {
+                let decision = super::silent(super::Silence::PersonSpeaks, true);
+                lead.into(&course, decision)
+            }
             Some(course) => answered(&case, &course, lead, answer),
             None => to_people(&case, Reason::Hook, Priority::Normal, None),
         };

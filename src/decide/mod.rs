@@ -22,10 +22,12 @@ use std::time::Duration;
 use crate::model::conversation::{Conversation, State};
 use crate::model::entry::{Answer, Move, Priority, Reason, Spoken};
 use crate::model::{
-    AccountName, By, Content, EventKind, Incoming, MediaIds, OpenId, Reply, RuleId, Time, TurnKey,
+    AccountName, By, Content, EventKind, Incoming, MediaIds, Noted, OpenId, Reply, RuleId, Time,
+    TurnKey,
 };
 use crate::rules::{Course, Found, RuleSet};
 use case::Case;
+pub use held::PASSIVE_WRITTEN;
 pub use hook::{Asked, Continuation};
 use speak::Lead;
 
@@ -262,7 +264,18 @@ fn without_person(case: &Case<'_>) -> Step {
             return step;
         }
     }
-    by_rules(case, Lead::default())
+    let is_over = case.conversation().is_some_and(|known| {
+        let form = known
+            .remembered
+            .as_ref()
+            .and_then(|known| known.form.as_ref());
+        form.is_some_and(|form| case.now >= form.until)
+    });
+    let mut lead = Lead::default();
+    if is_over {
+        lead.noted.push(Noted::FormEnded);
+    }
+    by_rules(case, lead)
 }
 
 /// What the rules say, or what is done where they say nothing. Of `lead` only what is to be noted counts.

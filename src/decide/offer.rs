@@ -46,7 +46,12 @@ pub(super) fn make(case: &Case<'_>, found: &Found) -> Option<Decision> {
         let offer = remembered.and_then(|known| known.offer.as_ref());
         offer.is_some_and(|offer| case.now < offer.until)
     };
-    if most == 0 || case.is_event() || was_offered() {
+    // Behind a person's answer that waits, an offer would not be read.
+    let waits = || {
+        let known = case.conversation();
+        known.is_some_and(|known| known.held(case.now).next().is_some())
+    };
+    if most == 0 || case.is_event() || was_offered() || waits() {
         return None;
     }
     let close: Vec<_> = case.rules.set.alike(found, LEAST).take(most).collect();
@@ -67,7 +72,7 @@ pub(super) fn make(case: &Case<'_>, found: &Found) -> Option<Decision> {
     let mut decision = silent(Silence::Rule, true);
     decision.outcome = Outcome::Reply;
     decision.silence = None;
-    decision.answer.own = Some(fixed(By::System, &text.into()));
+    decision.answer.own = Some(fixed(By::Form, &text.into()));
     decision.answer.noted.push(Noted::Offered(Offer {
         rules: close.into_iter().map(|(rule, _)| rule.clone()).collect(),
         until: case.now.plus(GOOD_FOR),

@@ -79,7 +79,7 @@ pub(super) fn choose(
 /// The replies behind the first as pushes.
 pub(super) fn pushes(case: &Case<'_>, own: &Spoken, more: Vec<Reply>) -> Vec<Push> {
     let at = case.now.plus(super::held::PASSIVE_WRITTEN);
-    let each = more.into_iter().zip(2_u8..).map(|(reply, n)| {
+    let each = more.into_iter().zip(3_u8..).map(|(reply, n)| {
         let said = Spoken {
             reply,
             ..own.clone()

@@ -119,7 +119,11 @@ pub(super) fn replied(
         return called(case, course, lead, reply, handoff);
     }
     let Some(reply) = reply else {
-        return quiet(course, lead);
+        return if course.is_silent() {
+            quiet(course, lead)
+        } else {
+            unsendable(case, course, lead)
+        };
     };
     let mut decision = Decision {
         outcome: Outcome::Reply,

@@ -35,7 +35,7 @@ pub enum By {
     Agent,
     /// The server itself: a fixed line.
     System,
-    /// A rule's form: a question of it, or the words that end it.
+    /// A question of the rules: of a form, with the words that end it, or which of the closest rules is meant.
     Form,
 }
 

@@ -76,3 +76,57 @@ fn without_words_for_it_a_person_answers() {
         assert_eq!(decided.rule.unwrap().as_str(), "points");
     }
 }
+
+#[test]
+fn who_takes_the_conversation_while_the_hook_is_asked_keeps_it() {
+    let mut talk = Talk::with(ORDER);
+    talk.says("你好");
+    let message = Incoming {
+        to: "gh_1".into(),
+        from: OpenId::parse("oFollower").unwrap(),
+        create_time: talk.now.seconds(),
+        msg_id: Some("m".into()),
+        content: text("积分"),
+    };
+    let key = TurnKey::of_text("m");
+    let mut memory = Memory {
+        conversation: talk.known.clone().map(Arc::new),
+        ..Memory::empty(shop(), key)
+    };
+    let Step::Ask(asked) = decide(&message, &memory, &talk.rules, talk.now) else {
+        panic!("nothing was asked");
+    };
+    talk.agent(&Act::Claim);
+    memory.conversation = talk.known.clone().map(Arc::new);
+    for answer in [
+        fields(&[("points", "7")]),
+        HookAnswer::Failed(HookFault::Timeout),
+    ] {
+        let continuation = asked.continuation.clone();
+        let decided = continuation.resume(&answer, &message, &memory, &talk.rules, talk.now);
+        assert_eq!(decided.outcome, Outcome::Silence);
+        assert_eq!(decided.answer.moved, Some(Move::Owner));
+    }
+    // Even a turn that was decided before the claim does not take it away.
+    let mut known = talk.known.clone().unwrap();
+    let moved = Some(Move::Escalate {
+        reason: Reason::Hook,
+        priority: Priority::High,
+        note: None,
+    });
+    known.apply(&Entry {
+        at: talk.now,
+        conversation: known.id,
+        change: Change::Turn(Box::new(Turn {
+            key,
+            account: shop(),
+            incoming: message,
+            answer: Answer {
+                moved,
+                ..Answer::default()
+            },
+        })),
+    });
+    assert_eq!(known.state, State::Assigned);
+    assert_eq!(known.owner.unwrap().as_str(), "lili");
+}

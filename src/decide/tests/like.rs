@@ -94,3 +94,15 @@ fn the_closest_are_offered_once_and_a_number_chooses() {
         "nothing was offered"
     );
 }
+
+#[test]
+fn nothing_is_offered_behind_a_persons_answer() {
+    let mut talk = offering(VISIT);
+    talk.can_push = false;
+    talk.says("没有规则管的话");
+    talk.agent_answers("同事的回答");
+    talk.agent(&Act::Release);
+    let decided = talk.says("停车场几点开门");
+    assert_eq!(words(&decided), "同事的回答");
+    assert_eq!(talk.state(), State::Waiting);
+}

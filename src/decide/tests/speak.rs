@@ -171,3 +171,56 @@ fn tags_and_first_visits_choose_among_rules() {
     });
     assert_eq!(words(&talk.says("你好")), "老朋友好。");
 }
+
+#[test]
+fn what_is_queued_counts_against_the_bots_share() {
+    let mut talk = Talk::with(
+        "[[rule]]\nid = \"a\"\nany = [\"全部\"]\npick = \"all\"\n\
+         replies = [{ text = \"一\" }, { text = \"二\" }, { text = \"三\" }]\n",
+    );
+    assert_eq!(talk.says("全部").answer.more.len(), 2);
+    let again = talk.says("全部再来");
+    assert_eq!(
+        (words(&again), again.answer.more.len()),
+        ("一\n\n二\n\n三".into(), 0)
+    );
+}
+
+#[test]
+fn a_rule_without_words_for_the_account_calls_a_person() {
+    let mut talk = Talk::with(
+        "[[rule]]\nid = \"b\"\nexact = [\"那边\"]\naccounts = [\"cafe\"]\n[rule.account.cafe]\nreply = \"咖啡店的话。\"\n\
+         [[rule]]\nid = \"a\"\nany = [\"这边\"]\nuse_reply_of = \"b\"\n",
+    );
+    let decided = talk.says("这边");
+    assert_eq!(decided.outcome, Outcome::Escalate);
+    assert_eq!(decided.rule.unwrap().as_str(), "a");
+}
+
+/// A conversation with a person's answer that waits, and nobody who owns it.
+fn with_held(mut talk: Talk) -> Talk {
+    talk.can_push = false;
+    talk.says("没有规则管的话");
+    talk.agent_answers("同事的回答");
+    talk.agent(&Act::Release);
+    talk
+}
+
+#[test]
+fn the_desk_behind_a_held_answer_is_our_own_people() {
+    let mut talk = with_held(Talk::new());
+    let decided = talk.says("转接");
+    assert_eq!(words(&decided), "同事的回答");
+    assert_eq!(talk.state(), State::Waiting, "WeChat's desk was never told");
+}
+
+#[test]
+fn a_form_does_not_begin_behind_a_persons_answer() {
+    let mut talk = with_held(Talk::with(
+        "[[rule]]\nid = \"order\"\nany = [\"查订单\"]\nform = { on_timeout = \"先放着。\" }\nreply = \"好。\"\n\
+         [[rule.step]]\nask = \"订单号?\"\nsave = \"order\"\n",
+    ));
+    let decided = talk.says("查订单");
+    assert_eq!(words(&decided), "同事的回答");
+    assert_eq!(talk.known.as_ref().unwrap().form(talk.now), None);
+}

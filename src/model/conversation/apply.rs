@@ -182,7 +182,11 @@ impl Conversation {
                 priority,
                 note,
             } => {
-                let is_open = matches!(self.state, State::Waiting | State::Held | State::Snoozed);
+                // A person may have taken it since the turn was decided.
+                let is_open = matches!(
+                    self.state,
+                    State::Waiting | State::Assigned | State::Held | State::Snoozed
+                );
                 if !is_open {
                     self.opened_at = now;
                     self.reason = Some(*reason);
@@ -213,6 +217,7 @@ impl Conversation {
                     State::Follower
                 };
             }
+            Move::Bot if self.state == State::Assigned => {}
             Move::Bot => {
                 self.state = State::Bot;
                 self.owner = None;
