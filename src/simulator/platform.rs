@@ -112,6 +112,16 @@ impl fmt::Debug for Platform {
     }
 }
 
+/// Where message ids begin: a platform that starts later, in another process too, never uses an id again.
+fn first_id(now: Time) -> u64 {
+    /// Of the order of WeChat's.
+    const BEFORE: u64 = 24_000_000_000_000_000;
+    /// So many messages a millisecond nobody sends.
+    const A_MILLISECOND: u64 = 1_000;
+    let since = u64::try_from(now.millis()).unwrap_or(0);
+    BEFORE.saturating_add(since.saturating_mul(A_MILLISECOND))
+}
+
 impl Platform {
     /// The next message id: 64 bits, beyond what a float can hold.
     pub(super) fn next_id(&self) -> u64 {
@@ -171,8 +181,10 @@ impl Wechat {
             .thread_name("pretend-wechat")
             .enable_all()
             .build()?;
+        let clock = settings.clock.clone();
+        let first_id = first_id(clock.now());
         let platform = Arc::new(Platform {
-            clock: settings.clock.clone(),
+            clock,
             settings,
             offices: RwLock::default(),
             faults: Mutex::default(),
@@ -181,7 +193,7 @@ impl Wechat {
             runtime: runtime.handle().clone(),
             address,
             changed: watch::Sender::new(0),
-            last_id: AtomicU64::new(24_500_000_000_000_000),
+            last_id: AtomicU64::new(first_id),
         });
         let api = api::start(listener, &platform)?;
         Ok(Self {

@@ -56,6 +56,16 @@ fn words_on_the_command_line_are_sent_one_after_another() {
 }
 
 #[test]
+fn another_run_never_repeats_the_message_id_of_an_earlier_one() {
+    let callback = parrot();
+    for _ in 0..2 {
+        simulate(&callback, &["几点关门"], "");
+    }
+    let seen = callback.seen();
+    assert_ne!(seen[0].field("MsgId"), seen[1].field("MsgId"));
+}
+
+#[test]
 fn an_invalid_answer_shows_the_notice_and_fails() {
     let (code, printed) = simulate(&parrot(), &["坏"], "");
     assert_eq!(code, 1);
