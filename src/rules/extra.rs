@@ -17,6 +17,7 @@ use super::gaps::Names;
 use super::handoff;
 use super::hook;
 use super::lookup::{self, Tables};
+use super::regexes::Budget;
 use super::reply_kinds;
 use super::rule::{self, Rare, Written};
 use super::say::{Said, Shaped};
@@ -34,6 +35,7 @@ pub(super) struct Around<'b> {
     pub(super) files: &'b RuleFiles,
     pub(super) tables: &'b mut Tables,
     pub(super) hours: Hours<'b>,
+    pub(super) regexes: &'b mut Budget,
 }
 
 /// What a rule does, as far as it can be told without the others.
@@ -96,6 +98,7 @@ pub(super) fn read(
         written,
         &mut extra,
         (&mut base, &mut full, &mut answered),
+        around.regexes,
     );
     flags(sheet, written, &mut extra, &mut says);
     check_together(sheet, written, &extra);
@@ -222,6 +225,7 @@ fn texts(
     written: &Written<'_>,
     extra: &mut Extra,
     (base, full, answered): (&mut Names, &mut Names, &mut Names),
+    regexes: &mut Budget,
 ) {
     for Rare { key, value, .. } in &written.rare {
         match *key {
@@ -233,7 +237,7 @@ fn texts(
     }
     let (form, steps) = (written.rare("form"), written.rare("step"));
     if form.is_some() || steps.is_some() {
-        extra.form = form::read(sheet, form, steps, base);
+        extra.form = form::read(sheet, (form, steps), base, regexes);
     }
 }
 
