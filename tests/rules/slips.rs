@@ -258,7 +258,10 @@ fn rules_that_would_say_nothing_on_some_account_are_refused() {
         (lent("accounts = [\"aa\"]"), ""),
         (lent("handoff = { priority = \"high\" }"), ""),
         (text(form), "E114"),
-        (text(&format!("handoff = {{ priority = \"high\" }}\n{form}")), ""),
+        (
+            text(&format!("handoff = {{ priority = \"high\" }}\n{form}")),
+            "",
+        ),
         (text(&format!("{hook}{some}")), "E114"),
         (text(&format!("accounts = [\"aa\"]\n{hook}{some}")), ""),
         (text(&format!("{form}{some}")), "E114"),
