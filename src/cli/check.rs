@@ -14,7 +14,7 @@ use super::fix::{fix, fixable};
 use super::try_out::now;
 use super::{complain, print};
 use crate::decide::{ActiveRules, inline};
-use crate::model::{AccountName, RuleFiles};
+use crate::model::RuleFiles;
 use crate::rules::diagnostic::{render, render_github};
 use crate::rules::{
     Compiled, Diagnostic, FileSummary, Lang, Options, Severity, compile, read_directory,
@@ -97,9 +97,8 @@ impl Args {
         let lang = self.lang.into();
         let mut files = read(&self.rules_dir)?;
         let options = Options {
-            accounts: known_accounts(&self.rules_dir)?,
             today: Some(now()),
-            ..Options::default()
+            ..known(&self.rules_dir)?
         };
         let root = root(&self.rules_dir);
         if self.fix {
@@ -174,13 +173,18 @@ pub(super) fn read(directory: &Path) -> anyhow::Result<RuleFiles> {
     read_directory(directory).with_context(|| format!("规则目录 {}", directory.display()))
 }
 
-/// The accounts of the configuration beside a rules directory; `None` when there is no configuration.
-pub(super) fn known_accounts(directory: &Path) -> anyhow::Result<Option<Vec<AccountName>>> {
+/// What the configuration beside a rules directory says; where there is none, accounts are not known.
+pub(super) fn known(directory: &Path) -> anyhow::Result<Options> {
     let beside = directory.join("..").join(CONFIG_FILE);
     if !beside.exists() {
-        return Ok(None);
+        return Ok(Options::default());
     }
-    Ok(Some(crate::config::account_names(&beside)?))
+    let known = crate::config::for_rules(&beside)?;
+    Ok(Options {
+        accounts: Some(known.accounts),
+        timezone: known.timezone,
+        ..Options::default()
+    })
 }
 
 /// What stands before the name of a file in the report.

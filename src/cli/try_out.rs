@@ -1,5 +1,5 @@
 //! Tries one message on a rules directory: what would be answered, and why.
-//! Owns: the printout. Uses: rules, decide. Never: a server, a configuration, stored conversations.
+//! Owns: the printout. Uses: rules, decide, the time zone of the configuration beside the rules. Never: a server, stored conversations.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -8,16 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 
-use super::check::{Language, read, root};
+use super::check::{Language, known, read, root};
 use super::print;
 use crate::decide::tried::{Tried, tried};
 use crate::decide::{ActiveRules, Memory, Silence, Step, decide, inline};
 use crate::model::{AccountName, OpenId, Time, TurnKey};
 use crate::rules::diagnostic::render;
 use crate::rules::{Asked, Compiled, Explained, Lang, Options, Severity, compile};
-
-/// Local times are meant as in China.
-const CHINA: jiff::tz::Offset = jiff::tz::offset(8);
 
 /// What to try.
 #[derive(Debug, clap::Args)]
@@ -42,7 +39,7 @@ pub(super) struct Args {
     account: Option<AccountName>,
     /// 什么时候,像 2026-06-03T12:00;不写就是现在 | When; by default now
     #[arg(long, value_name = "TIME", value_parser = time)]
-    at: Option<Time>,
+    at: Option<When>,
     /// 哪个粉丝 | Which follower
     #[arg(long, default_value = "try")]
     follower: String,
@@ -52,6 +49,14 @@ pub(super) struct Args {
     /// 语言 | Language
     #[arg(long, value_enum, default_value_t)]
     lang: Language,
+}
+
+/// A time as it is typed.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    Instant(Time),
+    /// In the zone of the rules.
+    Local(jiff::civil::DateTime),
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -65,7 +70,11 @@ impl Args {
     /// Decides and prints; 0 whatever the decision.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let lang = self.lang.into();
-        let rules = self.compile(lang)?;
+        let options = Options {
+            accounts: None,
+            ..known(&self.rules)?
+        };
+        let rules = self.compile(&options, lang)?;
         let account = match &self.account {
             Some(account) => account.clone(),
             None => rules.set.usual_account(),
@@ -76,7 +85,11 @@ impl Args {
         // What is random depends on the text and the follower alone, so that a try can be repeated.
         let key = TurnKey::of_text(&format!("{follower}\n{asked}"));
         let memory = Memory::empty(account, key);
-        let at = self.at.unwrap_or_else(now);
+        let at = match self.at {
+            None => now(),
+            Some(When::Instant(at)) => at,
+            Some(When::Local(local)) => options.timezone.to_timestamp(local)?.into(),
+        };
         let step = decide(&message, &memory, &rules, at);
         let silence = match &step {
             Step::Done(decision) => decision.silence,
@@ -90,11 +103,11 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn compile(&self, lang: Lang) -> anyhow::Result<ActiveRules> {
+    fn compile(&self, options: &Options, lang: Lang) -> anyhow::Result<ActiveRules> {
         let files = read(&self.rules)?;
         let Compiled {
             rules, diagnostics, ..
-        } = compile(&files, &Options::default());
+        } = compile(&files, options);
         match rules {
             Some(set) => Ok(ActiveRules {
                 set,
@@ -127,14 +140,14 @@ pub(super) fn account(text: &str) -> anyhow::Result<AccountName> {
 }
 
 /// An instant with an offset, or a local time.
-fn time(text: &str) -> anyhow::Result<Time> {
+fn time(text: &str) -> anyhow::Result<When> {
     if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        return Ok(instant.into());
+        return Ok(When::Instant(instant.into()));
     }
-    let local: jiff::civil::DateTime = text
+    let local = text
         .parse()
         .context("时间写成 2026-06-03T12:00 或 2026-06-03T12:00+08:00")?;
-    Ok(CHINA.to_timestamp(local)?.into())
+    Ok(When::Local(local))
 }
 
 #[expect(

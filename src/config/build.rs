@@ -11,7 +11,7 @@ use super::keys::{KEYS, Key};
 use super::parse::{self, Wrong};
 use super::problem::{Origin, Problem};
 use super::values::{API_TOKEN, Content, Value, Values, variable_of};
-use super::{Config, Line, Problems};
+use super::{Config, ForRules, Line, Problems};
 use crate::hook::HookSettings;
 use crate::model::AccountName;
 use crate::model::desk::DeskSettings;
@@ -38,6 +38,25 @@ pub(super) fn config(values: Values, base: &Path) -> Result<Config, Problems> {
             log,
             log_format,
             lines: lines(&reader.values),
+        }),
+        _ => Err(Problems(reader.problems)),
+    }
+}
+
+/// Builds what rules must know, whatever else is missing.
+pub(super) fn for_rules(values: Values) -> Result<ForRules, Problems> {
+    let mut reader = Reader {
+        values,
+        problems: Vec::new(),
+    };
+    reader.problems.append(&mut reader.values.problems);
+    let timezone = reader.needed("timezone", parse::timezone);
+    let names = reader.values.accounts().into_iter();
+    let accounts = names.filter_map(|name| AccountName::parse(name).ok());
+    match (timezone, reader.problems.is_empty()) {
+        (Some(timezone), true) => Ok(ForRules {
+            accounts: accounts.collect(),
+            timezone,
         }),
         _ => Err(Problems(reader.problems)),
     }

@@ -91,21 +91,22 @@ pub fn load(
     build::config(values, &base)
 }
 
-/// The accounts that a file has sections for, without asking whether they are complete: secrets may live elsewhere.
+/// What rules must know of a configuration.
+#[derive(Clone, Debug)]
+pub struct ForRules {
+    /// The accounts that the file has sections for.
+    pub accounts: Vec<AccountName>,
+    /// The zone of times in rules.
+    pub timezone: jiff::tz::TimeZone,
+}
+
+/// What rules must know of a file, without asking whether the rest is complete: secrets may live elsewhere.
 ///
 /// # Errors
 /// [`Problems`] when the file cannot be read or understood.
-pub fn account_names(path: &Path) -> Result<Vec<AccountName>, Problems> {
+pub fn for_rules(path: &Path) -> Result<ForRules, Problems> {
     let (values, _) = gather(Some(path), Vec::new())?;
-    if values.problems.is_empty() {
-        Ok(values
-            .accounts()
-            .into_iter()
-            .filter_map(|name| AccountName::parse(name).ok())
-            .collect())
-    } else {
-        Err(Problems(values.problems))
-    }
+    build::for_rules(values)
 }
 
 fn gather(

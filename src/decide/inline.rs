@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use super::case::Case;
+use super::gaps::Gaps;
 use super::tried::question;
 use super::{ActiveRules, Decision, Memory, Step, decide};
 use crate::model::{
@@ -10,7 +12,7 @@ use crate::model::{
     HookAnswer, HookFault, Incoming, OpenId, Remembered, Reply, Time, Turn, TurnKey,
 };
 use crate::rules::diagnostic::{Place, Words};
-use crate::rules::{Asked, Code, Diagnostic, Script};
+use crate::rules::{Asked, Code, Diagnostic, Pick, Script};
 
 /// A failed test shows so many candidates.
 const SHOWN: usize = 3;
@@ -119,9 +121,13 @@ impl<'r> Talk<'r> {
         };
         let step = decide(&message, &memory, self.rules, self.now);
         let decision = settled(step, hook, &message, &memory, self.rules, self.now);
-        let remark = judge(
-            asked, expected, place, &decision, &message, self.rules, self.now,
-        );
+        let case = Case {
+            message: &message,
+            memory: &memory,
+            rules: self.rules,
+            now: self.now,
+        };
+        let remark = judge(asked, expected, place, &decision, &case);
         self.remember(message, key, &decision);
         remark
     }
@@ -268,9 +274,7 @@ fn judge(
     expected: &Expected<'_>,
     place: &Place,
     decision: &Decision,
-    message: &Incoming,
-    rules: &ActiveRules,
-    now: Time,
+    case: &Case<'_>,
 ) -> Option<Diagnostic> {
     let answered = decision.rule.as_ref().map_or("", |rule| rule.as_str());
     let named = |id: &str, (nobody_zh, nobody_en): (&str, &str)| {
@@ -297,7 +301,10 @@ fn judge(
         )
     } else {
         let has = expected.has?;
-        if said(decision).any(|said| said.contains(has)) {
+        if said(decision)
+            .chain(variants(decision, case))
+            .any(|said| said.contains(has))
+        {
             return None;
         }
         (
@@ -313,7 +320,7 @@ fn judge(
         ),
     );
     let diagnostic = Diagnostic::new(Code::TestFails, place.clone(), words);
-    Some(match trace(decision, message, rules, now) {
+    Some(match trace(decision, case) {
         Some(trace) => diagnostic.help(trace),
         None => diagnostic,
     })
@@ -330,10 +337,37 @@ fn said(decision: &Decision) -> impl Iterator<Item = String> {
         .map(Reply::shown)
 }
 
+/// What might have been said as well: the other replies of a rule that says one of several.
+fn variants(decision: &Decision, case: &Case<'_>) -> Vec<String> {
+    let found = decision.found.as_ref();
+    let Some(course) = found.and_then(|found| case.rules.set.course(found, &case.memory.account))
+    else {
+        return Vec::new();
+    };
+    if decision.rule.as_ref() != Some(course.rule) || course.pick == Pick::All {
+        return Vec::new();
+    }
+    let gaps = Gaps {
+        case,
+        found,
+        saved: &[],
+        answered: &[],
+    };
+    let replies = course.says.iter().filter_map(|said| {
+        let reply = said.reply(&|name| gaps.value(name), &case.memory.media);
+        Some(reply.ok()?.shown())
+    });
+    let replies: Vec<String> = replies.collect();
+    // Otherwise it said something else: a question, or its short words.
+    let is_one_of_them = said(decision).any(|said| replies.contains(&said));
+    if is_one_of_them { replies } else { Vec::new() }
+}
+
 /// Who was considered, and what became of each.
-fn trace(decision: &Decision, message: &Incoming, rules: &ActiveRules, now: Time) -> Option<Words> {
+fn trace(decision: &Decision, case: &Case<'_>) -> Option<Words> {
     let found = decision.found.as_ref()?;
-    let explained = rules.set.explain(found, &question(&message.content), now);
+    let asked = question(&case.message.content);
+    let explained = case.rules.set.explain(found, &asked, case.now);
     if explained.is_empty() {
         return None;
     }

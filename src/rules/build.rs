@@ -24,6 +24,7 @@ use super::media::Library;
 use super::media_use;
 use super::mend;
 use super::pattern::Pattern;
+use super::regexes::Budget;
 use super::resolve::Pending;
 use super::rule::Written;
 use super::script::{self, Asks};
@@ -44,6 +45,8 @@ pub(super) struct Build<'o> {
     exact: Vec<(Word, RuleNumber)>,
     uses: Vec<(Word, Use)>,
     ids: Ids,
+    /// For ids that are used twice: the least number behind them that may be free.
+    free: HashMap<Box<str>, u32, RandomState>,
     groups: HashMap<Vec<AccountName>, u32, RandomState>,
     spots: Vec<Spot>,
     triggers: HashMap<String, u32, RandomState>,
@@ -54,6 +57,7 @@ pub(super) struct Build<'o> {
     unowned: Vec<Place>,
     defaults: Defaults,
     tables: Tables,
+    regexes: Budget,
     /// The wordings of `like`, rule by rule.
     wordings: Vec<(RuleNumber, Box<str>)>,
     written_hours: HashMap<Box<str>, u16>,
@@ -109,6 +113,7 @@ impl<'o> Build<'o> {
             exact: Vec::new(),
             uses: Vec::new(),
             ids: HashMap::default(),
+            free: HashMap::default(),
             groups: HashMap::default(),
             spots: Vec::new(),
             triggers: HashMap::default(),
@@ -117,6 +122,7 @@ impl<'o> Build<'o> {
             unowned: Vec::new(),
             defaults: Defaults::default(),
             tables: Tables::default(),
+            regexes: Budget::default(),
             wordings: Vec::new(),
             written_hours: HashMap::new(),
             allowed: Vec::new(),
@@ -202,7 +208,7 @@ impl<'o> Build<'o> {
         if let (Some(review), Some(today)) = (&written.review_by, today) {
             lint::check_review(sheet, review, today);
         }
-        let checked = checked::check(sheet, written, &mut self.set.words);
+        let checked = checked::check(sheet, written, &mut self.set.words, &mut self.regexes);
         lint::check_keywords(sheet, written, &checked, &self.set.words);
         let deeds = extra::read(sheet, written, &checked, &mut self.around());
         if deeds.is_some() {
@@ -267,6 +273,7 @@ impl<'o> Build<'o> {
                 written: &mut self.written_hours,
                 zone: &self.options.timezone,
             },
+            regexes: &mut self.regexes,
         }
     }
 
@@ -335,10 +342,7 @@ impl<'o> Build<'o> {
             Entry::Occupied(entry) => {
                 let (file, start) = *entry.get();
                 let name = self.set.files.get(widen(file)).cloned().unwrap_or_default();
-                let new = (2..)
-                    .map(|n| format!("{}-{n}", id.text))
-                    .find(|new| !self.ids.contains_key(new.as_str()));
-                let new = new.unwrap_or_default();
+                let new = self.free_id(id.text);
                 let words = Words::new(
                     format!("id \"{}\" 已经用过", id.text),
                     format!("id \"{}\" is already used", id.text),
@@ -366,6 +370,18 @@ impl<'o> Build<'o> {
                 sheet.remarks.push(diagnostic);
                 None
             }
+        }
+    }
+
+    /// An id like this one that no rule above has. Ids are never given up, so the search goes on where it ended last.
+    fn free_id(&mut self, id: &str) -> String {
+        let least = self.free.entry(id.into()).or_insert(2);
+        loop {
+            let new = format!("{id}-{least}");
+            if !self.ids.contains_key(new.as_str()) {
+                return new;
+            }
+            *least += 1;
         }
     }
 

@@ -7,7 +7,7 @@ use super::diagnostic::{Code, Words};
 use super::fields;
 use super::normalize::normalize;
 use super::pattern::Pattern;
-use super::regexes;
+use super::regexes::{Budget, Compiled};
 use super::rule::Written;
 use super::sheet::{Sheet, Text};
 use super::words::{Word, Words as Keywords};
@@ -21,7 +21,7 @@ pub(super) struct Checked {
     pub(super) none: Vec<(Word, Range<usize>)>,
     /// Wordings in normal form.
     pub(super) like: Vec<(Box<str>, Range<usize>)>,
-    pub(super) regexes: Vec<(regexes::Compiled, Range<usize>)>,
+    pub(super) regexes: Vec<(Compiled, Range<usize>)>,
     pub(super) messages: Vec<(&'static str, Range<usize>)>,
     pub(super) events: Vec<(Box<str>, Range<usize>)>,
     pub(super) patterns: Vec<(Pattern, Box<str>)>,
@@ -30,7 +30,12 @@ pub(super) struct Checked {
 }
 
 /// Checks what a rule listens to; what is wrong is reported and left out.
-pub(super) fn check(sheet: &mut Sheet<'_>, written: &Written<'_>, words: &mut Keywords) -> Checked {
+pub(super) fn check(
+    sheet: &mut Sheet<'_>,
+    written: &Written<'_>,
+    words: &mut Keywords,
+    budget: &mut Budget,
+) -> Checked {
     let mut checked = Checked {
         is_whole: true,
         ..Checked::default()
@@ -47,7 +52,7 @@ pub(super) fn check(sheet: &mut Sheet<'_>, written: &Written<'_>, words: &mut Ke
         }
     }
     for text in &written.regex {
-        match fields::regex(sheet, text) {
+        match fields::regex(sheet, text, budget) {
             Some(compiled) => checked.regexes.push((compiled, text.span.clone())),
             None => *whole = false,
         }

@@ -17,6 +17,7 @@ use super::gaps::Names;
 use super::handoff;
 use super::hook;
 use super::lookup::{self, Tables};
+use super::regexes::Budget;
 use super::reply_kinds;
 use super::rule::{self, Rare, Written};
 use super::say::{Said, Shaped};
@@ -34,6 +35,7 @@ pub(super) struct Around<'b> {
     pub(super) files: &'b RuleFiles,
     pub(super) tables: &'b mut Tables,
     pub(super) hours: Hours<'b>,
+    pub(super) regexes: &'b mut Budget,
 }
 
 /// What a rule does, as far as it can be told without the others.
@@ -96,6 +98,7 @@ pub(super) fn read(
         written,
         &mut extra,
         (&mut base, &mut full, &mut answered),
+        around.regexes,
     );
     flags(sheet, written, &mut extra, &mut says);
     check_together(sheet, written, &extra);
@@ -110,12 +113,18 @@ pub(super) fn read(
     if sheet.remarks.errors() > errors {
         return None;
     }
-    let is_active = !says.is_empty() || pointed.is_some() || does_something(&extra);
-    if !is_active {
-        if written.is_understood && !written.has_reply {
-            rule::no_reply(sheet, written);
+    let acts_everywhere = !says.is_empty() || pointed.is_some() || does_something(&extra);
+    if !acts_everywhere {
+        match written.rare("account") {
+            Some(rare) if !extra.per_account.is_empty() => {
+                check_all_covered(sheet, written, &extra.per_account, rare);
+            }
+            _ if written.is_understood && !written.has_reply => rule::no_reply(sheet, written),
+            _ => {}
         }
-        return None;
+        if sheet.remarks.errors() > errors || extra.per_account.is_empty() {
+            return None;
+        }
     }
     let wants_queue = [&base, &full, &answered]
         .iter()
@@ -187,11 +196,10 @@ fn names(written: &Written<'_>, checked: &Checked, around: &Around<'_>) -> Names
     Names::of(written, &checked.regexes, openings)
 }
 
+/// Whether a message that it answers is not lost, whatever the account. A form alone has nothing to say when it is filled in.
 fn does_something(extra: &Extra) -> bool {
     extra.is_silent
         || extra.handoff.is_some()
-        || extra.form.is_some()
-        || !extra.per_account.is_empty()
         || extra.hook.as_ref().is_some_and(|hook| hook.reply.is_some())
 }
 
@@ -222,6 +230,7 @@ fn texts(
     written: &Written<'_>,
     extra: &mut Extra,
     (base, full, answered): (&mut Names, &mut Names, &mut Names),
+    regexes: &mut Budget,
 ) {
     for Rare { key, value, .. } in &written.rare {
         match *key {
@@ -233,7 +242,7 @@ fn texts(
     }
     let (form, steps) = (written.rare("form"), written.rare("step"));
     if form.is_some() || steps.is_some() {
-        extra.form = form::read(sheet, form, steps, base);
+        extra.form = form::read(sheet, (form, steps), base, regexes);
     }
 }
 
@@ -369,7 +378,6 @@ fn per_account(
             wordings.push((name, wording));
         }
     }
-    check_all_covered(sheet, written, &wordings, rare);
     extra.per_account = wordings.into();
 }
 
@@ -392,10 +400,6 @@ fn check_all_covered(
     wordings: &[(AccountName, Wording)],
     rare: &Rare<'_>,
 ) {
-    let speaks = ["use_reply_of", "desk", "hook", "form", "handoff", "silent"];
-    if written.has_reply || speaks.iter().any(|key| written.rare(key).is_some()) {
-        return;
-    }
     let is_covered = |name: &Text<'_>| {
         wordings
             .iter()

@@ -3,7 +3,7 @@
 
 use super::diagnostic::{Code, Diagnostic, Words, did_you_mean};
 use super::pattern::Pattern;
-use super::regexes::{self, Compiled};
+use super::regexes::{Budget, Compiled};
 use super::rule::{EventKey, Written};
 use super::sheet::{Sheet, Text};
 use crate::model::{AccountName, EventKind};
@@ -77,8 +77,12 @@ pub(super) fn account(
 }
 
 /// A regex, compiled.
-pub(super) fn regex(sheet: &mut Sheet<'_>, text: &Text<'_>) -> Option<Compiled> {
-    match regexes::compile(text.text) {
+pub(super) fn regex(
+    sheet: &mut Sheet<'_>,
+    text: &Text<'_>,
+    budget: &mut Budget,
+) -> Option<Compiled> {
+    match budget.compile(text.text) {
         Ok(compiled) => {
             if let Some((word, normal)) = &compiled.unreachable {
                 let words = Words::new(
@@ -93,12 +97,13 @@ pub(super) fn regex(sheet: &mut Sheet<'_>, text: &Text<'_>) -> Option<Compiled> 
             Some(compiled)
         }
         Err(fault) => {
+            let fault = fault?;
             let span = sheet.inside(text, fault.span);
             let help = Words::new(
                 "不熟悉正则的话,用 any = [\"…\"] 列出关键词就好",
                 "without regexes: list keywords in any = [\"…\"]",
             );
-            sheet.report_with_help(Code::Regex, span, fault.message, help);
+            sheet.report_with_help(fault.code, span, fault.message, help);
             None
         }
     }

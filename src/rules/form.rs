@@ -9,7 +9,7 @@ use super::diagnostic::{Code, Words};
 use super::gaps::{self, Names};
 use super::moment;
 use super::normalize::normalize;
-use super::regexes;
+use super::regexes::Budget;
 use super::reply;
 use super::rule::Rare;
 use super::say::Said;
@@ -45,9 +45,9 @@ fn saved_as(step: &Value<'_>) -> Option<String> {
 /// Reads a form. `names` are those that are known before its first question; those of its answers are added.
 pub(super) fn read(
     sheet: &mut Sheet<'_>,
-    form: Option<&Rare<'_>>,
-    steps: Option<&Rare<'_>>,
+    (form, steps): (Option<&Rare<'_>>, Option<&Rare<'_>>),
     names: &mut Names,
+    regexes: &mut Budget,
 ) -> Option<FormPlan> {
     let mut plan = FormPlan {
         steps: Box::default(),
@@ -70,7 +70,7 @@ pub(super) fn read(
         sheet.report_with_help(Code::Together, span, words, help);
         return None;
     };
-    plan.steps = read_steps(sheet, steps.value, names)?;
+    plan.steps = read_steps(sheet, steps.value, names, regexes)?;
     (sheet.remarks.errors() == errors).then_some(plan)
 }
 
@@ -114,7 +114,12 @@ fn line(sheet: &mut Sheet<'_>, key: &str, value: &Value<'_>, names: &mut Names) 
     gaps::line(sheet, &text, names)
 }
 
-fn read_steps(sheet: &mut Sheet<'_>, value: &Value<'_>, names: &mut Names) -> Option<Box<[Step]>> {
+fn read_steps(
+    sheet: &mut Sheet<'_>,
+    value: &Value<'_>,
+    names: &mut Names,
+    regexes: &mut Budget,
+) -> Option<Box<[Step]>> {
     let span = sheet.span(value.span());
     let DeValue::Array(items) = value.get_ref() else {
         let expected = ("要写成 [[rule.step]]", "must be [[rule.step]]");
@@ -132,7 +137,7 @@ fn read_steps(sheet: &mut Sheet<'_>, value: &Value<'_>, names: &mut Names) -> Op
     let mut steps: Vec<Step> = Vec::with_capacity(items.len());
     for item in items {
         let table = sheet.table("step", item)?;
-        let step = read_step(sheet, item, table, names, &steps);
+        let step = read_step(sheet, (item, table), names, regexes, &steps);
         saved_as(item).into_iter().for_each(|name| names.give(name));
         steps.extend(step);
     }
@@ -141,9 +146,9 @@ fn read_steps(sheet: &mut Sheet<'_>, value: &Value<'_>, names: &mut Names) -> Op
 
 fn read_step(
     sheet: &mut Sheet<'_>,
-    item: &Value<'_>,
-    table: &DeTable<'_>,
+    (item, table): (&Value<'_>, &DeTable<'_>),
     names: &mut Names,
+    regexes: &mut Budget,
     before: &[Step],
 ) -> Option<Step> {
     let owner = Words::new("`step` ", "`step`");
@@ -159,7 +164,7 @@ fn read_step(
         is_whole &= match key {
             "ask" => set(&mut ask, line(sheet, key, value, names)),
             "save" => set(&mut save, name(sheet, value, before)),
-            "check" => set(&mut check, pattern(sheet, value)),
+            "check" => set(&mut check, pattern(sheet, value, regexes)),
             "retry" => set(&mut retry, line(sheet, key, value, names)),
             "tries" => {
                 let number = sheet.integer(key, value, 1..MOST_TRIES + 1);
@@ -227,13 +232,14 @@ fn name(sheet: &mut Sheet<'_>, value: &Value<'_>, before: &[Step]) -> Option<Box
     Some(text.text.into())
 }
 
-fn pattern(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<regex::Regex> {
+fn pattern(sheet: &mut Sheet<'_>, value: &Value<'_>, regexes: &mut Budget) -> Option<regex::Regex> {
     let text = sheet.string("check", value)?;
-    match regexes::check(text.text) {
+    match regexes.check(text.text) {
         Ok(regex) => Some(regex),
         Err(fault) => {
+            let fault = fault?;
             let span = sheet.inside(&text, fault.span);
-            sheet.report(Code::Regex, span, fault.message);
+            sheet.report(fault.code, span, fault.message);
             None
         }
     }

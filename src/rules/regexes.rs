@@ -6,14 +6,25 @@ use std::ops::Range;
 use regex::{Regex, RegexBuilder};
 use regex_syntax::ast;
 use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::utf8::Utf8Sequences;
 
-use super::diagnostic::Words;
+use super::diagnostic::{Code, Words};
 use super::normalize::normalize;
 
 /// An account may have at most so many.
 pub(super) const PER_ACCOUNT: usize = 2_000;
-/// Bytes that one compiled regex, and its cache of states, may take.
+/// Bytes of a pattern.
+const LONGEST: usize = 4096;
+/// Bytes that the states of one regex may take.
 const SIZE_LIMIT: usize = 1 << 20;
+/// Bytes that its cache may take, which grows with use.
+const CACHE_LIMIT: usize = 256 << 10;
+/// MiB that all regexes of a rule set may take together, by [`estimate`]: enough for 2,000 of `订单\d{12}`.
+const TOTAL: usize = 128;
+/// A refused regex uses up no more bytes than this, so that a few of them do not hide what is wrong with others.
+const MOST_REFUSED: usize = 8 << 20;
+/// Bytes that each byte of a pattern may have cost when it cannot be parsed: large classes may stand before the fault.
+const UNPARSED: usize = 1024;
 /// Groups may be nested so deep.
 const NEST_LIMIT: u32 = 64;
 /// More words than this in a prefilter cost more than they save.
@@ -32,26 +43,137 @@ pub(super) struct Compiled {
 /// What is wrong with a regex, and where.
 #[derive(Debug)]
 pub(super) struct Fault {
+    pub(super) code: Code,
     /// Bytes of the pattern.
     pub(super) span: Range<usize>,
     pub(super) message: Words,
 }
 
-/// Compiles a regex. It will be matched against normalised text.
-pub(super) fn compile(pattern: &str) -> Result<Compiled, Fault> {
-    let hir = parse(pattern)?;
-    if hir.properties().minimum_len().unwrap_or(0) == 0 {
-        return Err(Fault {
+impl Fault {
+    /// What is wrong with a pattern as a whole.
+    fn whole(pattern: &str, message: Words) -> Self {
+        Self {
+            code: Code::Regex,
             span: 0..pattern.len(),
-            message: Words::new(
-                "这个正则连空话也匹配,什么消息都会被它接走",
-                "this regex matches empty text, so it matches everything",
-            ),
-        });
+            message,
+        }
+    }
+}
+
+/// The memory that the regexes of a rule set may still take.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// Bytes by [`estimate`]; `None` when there was no room for one.
+    left: Option<usize>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            left: Some(TOTAL << 20),
+        }
+    }
+}
+
+impl Budget {
+    /// Compiles a regex. It will be matched against normalised text. `Err(None)`: there is no room, which was said before.
+    pub(super) fn compile(&mut self, pattern: &str) -> Result<Compiled, Option<Fault>> {
+        self.within(pattern, compile)
+    }
+
+    /// Compiles a regex that an answer must match, which is never empty; otherwise like [`Budget::compile`].
+    pub(super) fn check(&mut self, pattern: &str) -> Result<Regex, Option<Fault>> {
+        self.within(pattern, |pattern, _hir| build(pattern))
+    }
+
+    /// Compiles until there is no room; what is refused was work, and takes some too.
+    fn within<T>(
+        &mut self,
+        pattern: &str,
+        compile: impl FnOnce(&str, &Hir) -> Result<T, Fault>,
+    ) -> Result<T, Option<Fault>> {
+        let left = self.left.ok_or(None)?;
+        let (cost, compiled) = match parse(pattern) {
+            Ok(hir) => (estimate(&hir), compile(pattern, &hir)),
+            Err(fault) => (pattern.len().saturating_mul(UNPARSED), Err(fault)),
+        };
+        let cost = match &compiled {
+            Ok(_) => cost,
+            Err(_) => cost.min(MOST_REFUSED),
+        };
+        self.left = left.checked_sub(cost);
+        match self.left {
+            Some(_) => compiled.map_err(Some),
+            None => Err(Some(no_room(pattern))),
+        }
+    }
+}
+
+fn no_room(pattern: &str) -> Fault {
+    let words = Words::new(
+        format!("所有正则加起来太大,超过 {TOTAL} MiB:从这一条起都没有看"),
+        format!(
+            "all regexes together take more than {TOTAL} MiB: from this one on they were not looked at"
+        ),
+    );
+    Fault {
+        code: Code::TooMany,
+        ..Fault::whole(pattern, words)
+    }
+}
+
+/// About how many bytes a regex takes when compiled, before its cache; measured with regex-automata 0.4.
+fn estimate(hir: &Hir) -> usize {
+    /// A regex without states of its own.
+    const ALONE: usize = 2048;
+    fn states(hir: &Hir) -> usize {
+        /// A byte of a literal, a branch, a group.
+        const STATE: usize = 60;
+        /// A class with nothing in it.
+        const CLASS: usize = 400;
+        /// A byte of the sequences that spell its characters; many share states.
+        const SPELLED: usize = 20;
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => STATE,
+            HirKind::Literal(literal) => literal.0.len().saturating_mul(STATE),
+            HirKind::Class(Class::Unicode(class)) => {
+                let ranges = class.ranges().iter();
+                let spelled =
+                    ranges.flat_map(|range| Utf8Sequences::new(range.start(), range.end()));
+                let bytes: usize = spelled.map(|sequence| sequence.len()).sum();
+                bytes.saturating_mul(SPELLED).saturating_add(CLASS)
+            }
+            HirKind::Class(Class::Bytes(class)) => {
+                let ranges = class.ranges().len();
+                ranges.saturating_mul(SPELLED).saturating_add(CLASS)
+            }
+            HirKind::Repetition(repetition) => {
+                let times = repetition.max.unwrap_or(repetition.min).max(1);
+                let times = usize::try_from(times).unwrap_or(usize::MAX);
+                let once = states(&repetition.sub).saturating_add(STATE);
+                once.saturating_mul(times)
+            }
+            HirKind::Capture(capture) => states(&capture.sub).saturating_add(STATE),
+            HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+                let parts = parts.iter().map(states);
+                parts.fold(STATE, usize::saturating_add)
+            }
+        }
+    }
+    states(hir).saturating_add(ALONE)
+}
+
+fn compile(pattern: &str, hir: &Hir) -> Result<Compiled, Fault> {
+    if hir.properties().minimum_len().unwrap_or(0) == 0 {
+        let words = Words::new(
+            "这个正则连空话也匹配,什么消息都会被它接走",
+            "this regex matches empty text, so it matches everything",
+        );
+        return Err(Fault::whole(pattern, words));
     }
     let regex = build(pattern)?;
-    let words = required_words(&hir).unwrap_or_default();
-    let unreachable = unreachable_word(&hir);
+    let words = required_words(hir).unwrap_or_default();
+    let unreachable = unreachable_word(hir);
     Ok(Compiled {
         regex,
         words,
@@ -59,13 +181,14 @@ pub(super) fn compile(pattern: &str) -> Result<Compiled, Fault> {
     })
 }
 
-/// Compiles a regex that an answer must match, which is never empty.
-pub(super) fn check(pattern: &str) -> Result<Regex, Fault> {
-    parse(pattern)?;
-    build(pattern)
-}
-
 fn parse(pattern: &str) -> Result<Hir, Fault> {
+    if pattern.len() > LONGEST {
+        let words = Words::new(
+            format!("这个正则太长,超过 {LONGEST} 字节"),
+            format!("this regex is too long: more than {LONGEST} bytes"),
+        );
+        return Err(Fault::whole(pattern, words));
+    }
     regex_syntax::ParserBuilder::new()
         .nest_limit(NEST_LIMIT)
         .build()
@@ -77,38 +200,38 @@ fn build(pattern: &str) -> Result<Regex, Fault> {
     RegexBuilder::new(pattern)
         .nest_limit(NEST_LIMIT)
         .size_limit(SIZE_LIMIT)
-        .dfa_size_limit(SIZE_LIMIT)
+        .dfa_size_limit(CACHE_LIMIT)
         .build()
-        .map_err(|error| Fault {
-            span: 0..pattern.len(),
-            message: match error {
+        .map_err(|error| {
+            let words = match error {
                 regex::Error::CompiledTooBig(_) => Words::new(
                     "这个正则太大(重复次数太多?)",
                     "this regex is too big (large repetition counts?)",
                 ),
                 other => Words::new(format!("正则不对:{other}"), format!("bad regex: {other}")),
-            },
+            };
+            Fault::whole(pattern, words)
         })
 }
 
 fn syntax_fault(pattern: &str, error: &regex_syntax::Error) -> Fault {
     let at = |span: &ast::Span| span.start.offset..span.end.offset.max(span.start.offset);
-    match error {
-        regex_syntax::Error::Parse(error) => Fault {
-            span: at(error.span()),
-            message: explain(error.kind()),
-        },
-        regex_syntax::Error::Translate(error) => Fault {
-            span: at(error.span()),
-            message: Words::new(
-                format!("正则不对:{}", error.kind()),
-                format!("regex: {}", error.kind()),
-            ),
-        },
-        other => Fault {
-            span: 0..pattern.len(),
-            message: Words::new(format!("正则不对:{other}"), format!("regex: {other}")),
-        },
+    let (span, message) = match error {
+        regex_syntax::Error::Parse(error) => (at(error.span()), explain(error.kind())),
+        regex_syntax::Error::Translate(error) => {
+            let kind = error.kind();
+            let words = Words::new(format!("正则不对:{kind}"), format!("regex: {kind}"));
+            (at(error.span()), words)
+        }
+        other => {
+            let words = Words::new(format!("正则不对:{other}"), format!("regex: {other}"));
+            (0..pattern.len(), words)
+        }
+    };
+    Fault {
+        code: Code::Regex,
+        span,
+        message,
     }
 }
 
@@ -200,6 +323,11 @@ mod tests {
 
     use super::*;
 
+    fn compile(pattern: &str) -> Result<Compiled, Fault> {
+        let compiled = Budget::default().compile(pattern);
+        compiled.map_err(|fault| fault.expect("there is room for one"))
+    }
+
     fn words(pattern: &str) -> Vec<String> {
         compile(pattern).unwrap().words
     }
@@ -237,6 +365,20 @@ mod tests {
                 .contains("too big")
         );
         assert!(compile(&"(".repeat(10_000)).is_err());
+    }
+
+    #[test]
+    fn two_thousand_long_numbers_have_room_and_what_is_refused_takes_some() {
+        let cost = estimate(&parse(r"订单\d{12}").unwrap());
+        assert!(2000 * cost <= TOTAL << 20, "{cost}");
+        let mut budget = Budget::default();
+        let mut refuse = |pattern: &str| {
+            let mut faults = std::iter::from_fn(|| budget.compile(pattern).unwrap_err());
+            faults.find(|fault| fault.code == Code::TooMany).is_some()
+        };
+        assert!(refuse(&format!("{}(", r"\p{L}".repeat(800))));
+        // It was said once.
+        assert!(!refuse("订单"));
     }
 
     #[test]

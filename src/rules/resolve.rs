@@ -8,6 +8,7 @@ use super::diagnostic::{Code, Diagnostic, PER_FILE, Place, Remarks, Words, did_y
 use super::extra::Pointed;
 use super::index::{Rule, RuleNumber, RuleSet};
 use super::script::{Script, ScriptTurn, Written};
+use super::spec::Extra;
 use crate::model::{AccountName, Time};
 
 /// What waits until all rules are known.
@@ -193,12 +194,45 @@ fn unfit(
         ));
     }
     let target = set.rule(target)?;
-    (!says_something(target)).then(|| {
-        Words::new(
+    if !says_something(target) {
+        return Some(Words::new(
             "那条规则自己没有回复",
             "that rule has no replies of its own",
+        ));
+    }
+    let rule = set.rule(rule)?;
+    (!is_heard_everywhere(set, rule, target)).then(|| {
+        Words::new(
+            "那条规则只在几个公众号上有回复,这条在别的公众号上就没有话说",
+            "that rule has replies on some accounts only; on others this one has nothing to say",
         )
     })
+}
+
+/// Whether a rule with the replies of another does something on every account on which it listens.
+fn is_heard_everywhere(set: &RuleSet, rule: &Rule, target: &Rule) -> bool {
+    let acts = |extra: &Extra| {
+        let has_answer = extra.hook.as_ref().is_some_and(|hook| hook.reply.is_some());
+        extra.handoff.is_some() || has_answer
+    };
+    let own = rule.extra.as_deref();
+    let lent = target.extra.as_deref();
+    if own.is_some_and(acts)
+        || target.reply.is_some()
+        || lent.is_some_and(|lent| lent.wording.is_some())
+    {
+        return true;
+    }
+    let group = rule.accounts.and_then(|group| usize::try_from(group).ok());
+    let Some(accounts) = group.and_then(|group| set.accounts.get(group)) else {
+        return false;
+    };
+    let wordings = [own, lent].into_iter().flatten();
+    let named: Vec<&AccountName> = wordings
+        .flat_map(|extra| &extra.per_account)
+        .map(|(name, _)| name)
+        .collect();
+    accounts.iter().all(|account| named.contains(&account))
 }
 
 fn says_something(rule: &Rule) -> bool {

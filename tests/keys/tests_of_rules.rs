@@ -1,5 +1,10 @@
 //! Starts the server on rules whose own tests pass and fail.
 
+use wxreply::decide::ActiveRules;
+use wxreply::decide::inline::run_tests;
+use wxreply::model::RuleFiles;
+use wxreply::rules::{Options, compile};
+
 use super::{Plan, Stand, heard};
 
 const GOOD: &str = r#"
@@ -71,5 +76,28 @@ fn rules_of_which_a_test_fails_do_not_start() {
             printed.contains("E107") && printed.contains(says),
             "{printed}"
         );
+    }
+}
+
+#[test]
+fn a_test_accepts_any_of_the_replies_that_one_is_picked_from() {
+    let picked = |pick: &str, has: &str| {
+        let replies: String = (0..4)
+            .map(|n| format!("[[rule.replies]]\ntext = \"{n}:{{a}}\"\n"))
+            .collect();
+        let text = format!(
+            "[[rule]]\nid = \"a\"\nregex = '^(?<a>x+)$'\npick = \"{pick}\"\ntests = [{{ say = \"xx\", has = \"{has}\" }}]\n{replies}"
+        );
+        let files = RuleFiles(vec![("a.toml".to_owned(), text.into_bytes().into())]);
+        let set = compile(&files, &Options::default()).rules.unwrap();
+        run_tests(&ActiveRules {
+            set,
+            revision: None,
+        })
+        .is_empty()
+    };
+    for pick in ["random", "rotate"] {
+        assert!((0..4).all(|n| picked(pick, &format!("{n}:xx"))), "{pick}");
+        assert!(!picked(pick, "4:xx"));
     }
 }

@@ -239,3 +239,22 @@ fn a_file_far_too_large_for_wechat_is_not_read() {
     let error = read_directory(home.path()).unwrap_err().to_string();
     assert!(error.contains("at most 67108864"), "{error}");
 }
+
+#[test]
+fn the_zone_of_the_configuration_beside_the_rules_is_theirs() {
+    let home = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| fs::write(home.path().join(path), text).unwrap();
+    fs::create_dir(home.path().join("rules")).unwrap();
+    let timed = "any = [\"a\"]\nduring = \"10:00-12:00\"\ntests = [{ say = \"a\", at = 2026-06-03T09:30:00Z, expect = \"a\" }]";
+    write("rules/a.toml", &rule("a", timed));
+    let status = |arguments: &[&str]| wxreply(home.path(), arguments).status.code();
+    let tried = |at: &str| {
+        let output = wxreply(home.path(), &["try", "a", "--at", at]);
+        String::from_utf8(output.stdout).unwrap().contains("a!")
+    };
+    assert_eq!(status(&["check"]), Some(1), "17:30 in China");
+    write("wxreply.toml", "timezone = \"Europe/London\"\n");
+    assert_eq!(status(&["check"]), Some(0), "10:30 in London");
+    assert!(tried("2026-06-03T10:30") && tried("2026-06-03T17:30+08:00"));
+    assert!(!tried("2026-06-03T12:30"));
+}

@@ -8,7 +8,7 @@ use encoding_rs::GBK;
 use proptest::prelude::*;
 use wxreply::model::RuleFiles;
 use wxreply::rules::diagnostic::apply;
-use wxreply::rules::{Options, compile};
+use wxreply::rules::{Code, Options, compile};
 
 use super::rule;
 
@@ -201,4 +201,31 @@ proptest! {
             prop_assert!(rounds < 60);
         }
     }
+}
+
+#[test]
+fn what_never_wins_is_taken_out_only_where_it_is_one_item_of_a_list() {
+    let fixes = |upper: &str, lower: &str| -> Vec<bool> {
+        let text = [
+            rule("upper", &format!("{upper}\npriority = 1")),
+            rule("lower", lower),
+        ]
+        .concat();
+        let files = RuleFiles(vec![("a.toml".to_owned(), text.into_bytes().into())]);
+        let remarks = compile(&files, &Options::default()).diagnostics.into_iter();
+        remarks
+            .filter(|one| one.code == Code::NeverWins)
+            .map(|one| one.fix.is_some())
+            .collect()
+    };
+    let (upper, lower) = (
+        "any = [\"发票\"]",
+        "any = [\"开票\"]\nall = [\"发票\", \"抬头\"]",
+    );
+    assert_eq!(fixes(upper, lower), [false]);
+    let upper = "event = [\"scan\"]\nkey = [\"table-1\"]";
+    let lower = "event = [\"scan\", \"menu\"]\nkey = [\"table-1\", \"table-2\"]";
+    assert_eq!(fixes(upper, lower), [false]);
+    let (upper, lower) = ("any = [\"发票\"]", "any = [\"发票\", \"开票\"]");
+    assert_eq!(fixes(upper, lower), [true]);
 }

@@ -412,6 +412,31 @@ fn more_than_two_thousand_regexes_on_an_account_are_refused() {
 }
 
 #[test]
+fn regexes_that_take_too_much_together_are_refused_before_all_are_compiled() {
+    let greedy = |n: usize| format!(r"'\w{{20}}x{n}'");
+    let many: Vec<String> = (0..20_000).map(greedy).collect();
+    let rules = rule("greedy", &format!("regex = [{}]", many.join(",")));
+    let compiled = compile(&files(&[("a.toml", &rules)]), &Options::default());
+    assert_eq!(codes(&compiled), ["E121"]);
+    let mut said = compiled.diagnostics.iter().map(|one| &*one.message.en);
+    assert!(said.any(|said| said.contains("128 MiB")));
+    // What answers to forms must match counts as well.
+    let step = |n: usize| format!("{{ ask = \"?\", save = \"s{n}\", check = {} }}", greedy(n));
+    let steps: Vec<String> = (0..20).map(step).collect();
+    let form = |n: usize| {
+        rule(
+            &format!("f{n}"),
+            &format!("exact = \"w{n}\"\nstep = [{}]", steps.join(",")),
+        )
+    };
+    let forms: String = (0..20).map(form).collect();
+    assert_eq!(
+        codes(&compile(&files(&[("a.toml", &forms)]), &Options::default())),
+        ["E121"]
+    );
+}
+
+#[test]
 fn files_that_are_too_large_are_refused_unread() {
     let spaces = Bytes::from(vec![b' '; 64 * 1024 * 1024]);
     let mut list = vec![("a.toml".to_owned(), Bytes::from([&*spaces, b" "].concat()))];

@@ -4,7 +4,7 @@ use wxreply::model::{RuleFiles, Time};
 use wxreply::rules::diagnostic::{Lang, render};
 use wxreply::rules::{Code, Options, compile};
 
-use super::{files, rule};
+use super::{codes, files, rule};
 
 /// What operators get wrong, each as a file of its own.
 const SLIPS: &[(&str, &str)] = &[
@@ -240,4 +240,35 @@ fn calendars_are_compiled_whatever_the_order_of_files() {
     assert!(berlin.is_open(time("2026-12-31T23:30:00+01:00")));
     assert!(!berlin.is_open(time("2027-01-01T23:30:00+01:00")));
     assert!(set.calendar("work").is_none());
+}
+
+#[test]
+fn rules_that_would_say_nothing_on_some_account_are_refused() {
+    let text = |rest: &str| format!("[[rule]]\nid = \"a\"\nany = [\"a\"]\n{rest}\n");
+    let some = "[rule.account.aa]\nreply = \"A\"\n";
+    let form = "[[rule.step]]\nask = \"?\"\nsave = \"s\"\n";
+    let hook = "[rule.hook]\nurl = \"https://a.example.com/\"\nmissing = \"-\"\n";
+    let lent = |accounts: &str| {
+        let b = format!("[[rule]]\nid = \"b\"\nany = [\"b\"]\naccounts = [\"aa\"]\n{some}");
+        text(&format!("use_reply_of = \"b\"\n{accounts}")) + &b
+    };
+    for (text, code) in [
+        (lent(""), "E131"),
+        (lent("accounts = [\"aa\", \"bb\"]"), "E131"),
+        (lent("accounts = [\"aa\"]"), ""),
+        (lent("handoff = { priority = \"high\" }"), ""),
+        (text(form), "E114"),
+        (
+            text(&format!("handoff = {{ priority = \"high\" }}\n{form}")),
+            "",
+        ),
+        (text(&format!("{hook}{some}")), "E114"),
+        (text(&format!("accounts = [\"aa\"]\n{hook}{some}")), ""),
+        (text(&format!("{form}{some}")), "E114"),
+    ] {
+        let compiled = compile(&files(&[("a.toml", &text)]), &Options::default());
+        let found = codes(&compiled);
+        let wanted: Vec<&str> = [code].into_iter().filter(|code| !code.is_empty()).collect();
+        assert_eq!(found, wanted, "{text}");
+    }
 }

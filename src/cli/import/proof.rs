@@ -19,11 +19,8 @@ pub(super) fn prove(
     landing: &Landing,
     lang: Lang,
 ) -> anyhow::Result<Result<(), String>> {
-    let accounts = landing.directory().map(check::known_accounts).transpose()?;
-    let options = Options {
-        accounts: accounts.flatten(),
-        ..Options::default()
-    };
+    let options = landing.directory().map(check::known).transpose()?;
+    let options = options.unwrap_or_default();
     let (files, set) = match tested(draft, landing, &options)? {
         Ok(good) => good,
         Err((files, errors)) => return Ok(Err(in_words(&files, &errors, landing, lang))),

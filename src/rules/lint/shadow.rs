@@ -98,7 +98,12 @@ impl Shadows<'_> {
                 format!("rule \"{second}\" can never win: \"{first}\" and others answer first"),
             ),
         };
-        let fix = (claim == Claim::Wording)
+        // Of `all` the place is its first word, of an event its name: without it more than this wording would change.
+        let is_one_item = matches!(
+            spot.trigger,
+            Trigger::Exact(_) | Trigger::Any(_) | Trigger::Regex(_)
+        );
+        let fix = (claim == Claim::Wording && is_one_item)
             .then(|| std::str::from_utf8(content(files, &file)).ok())
             .flatten()
             .and_then(|text| mend::remove_item((&file, text), spot.span()));
