@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::conflict::{conflicts, stale};
 use super::judge::Judged;
 use super::rule_edit::{Applied, RuleEdit, locate, with_hash};
-use super::write::{self, Staged};
+use super::write::{self, Placed, Staged};
 use super::{Keeper, Refused, Seen, Standing, State, away, is_pinned};
 use crate::decide::ActiveRules;
 use crate::model::{FileChanges, RuleFiles};
@@ -129,10 +129,14 @@ impl Keeper {
         // Pictures harm nobody, and may be in no revision yet.
         changes.retain(|path, bytes| bytes.is_some() || !path.starts_with(MEDIA));
         let good = self.good(old.with(&changes)).await?;
-        match self.write(changes).await {
-            Ok(()) => self.run(good, &author).await,
+        let placed = match self.stage(changes).await {
+            Ok(staged) => place(staged).await,
+            Err(refused) => Err(refused),
+        };
+        match placed {
+            Ok(placed) => self.run_placed(good, placed, &author).await,
             Err(Refused::Unwritable(reason)) => {
-                // Some files may have been written before one was refused.
+                // A disk that refuses in the middle may also refuse to take the old files back.
                 let over = self.look().await?;
                 self.run_pinned(good, over, &author, reason).await
             }
@@ -192,10 +196,8 @@ impl Keeper {
         if digest != old.digest() {
             return Err(conflicts(Some(old), &now, digest, &changes));
         }
-        // Kept before it is written: a crash in between leaves the old files and one revision that nobody heard of.
-        let revision = self.keep(&good, author).await?;
-        commit(staged).await?;
-        self.runs(good, revision).await
+        let placed = place(staged).await?;
+        self.run_placed(good, placed, author).await
     }
 
     async fn stage(&self, changes: FileChanges) -> Result<Staged, Refused> {
@@ -204,8 +206,23 @@ impl Keeper {
         staged.map_err(|error| Refused::Unwritable(error.to_string()))
     }
 
-    async fn write(&self, changes: FileChanges) -> Result<(), Refused> {
-        commit(self.stage(changes).await?).await
+    /// Keeps what is in the directory as a revision, and runs it. Only what is in the directory is kept: a revision that
+    /// was refused must not be what a later start falls back to.
+    async fn run_placed(
+        &self,
+        good: Good,
+        placed: Placed,
+        author: &str,
+    ) -> Result<Published, Refused> {
+        match self.keep(&good, author).await {
+            Ok(revision) => self.runs(good, revision).await,
+            Err(refused) => {
+                if let Err(error) = away(move || placed.put_back()).await? {
+                    tracing::error!(%error, "the rule files of before could not be put back");
+                }
+                Err(refused)
+            }
+        }
     }
 
     async fn keep(&self, good: &Good, author: &str) -> Result<u64, Refused> {
@@ -216,11 +233,6 @@ impl Keeper {
             .await?;
         tracing::info!(rules.revision = revision, by = author, "rules published");
         Ok(revision)
-    }
-
-    async fn run(&self, good: Good, author: &str) -> Result<Published, Refused> {
-        let revision = self.keep(&good, author).await?;
-        self.runs(good, revision).await
     }
 
     /// What is good and in the directory goes live.
@@ -304,9 +316,9 @@ impl Keeper {
     }
 }
 
-async fn commit(staged: Staged) -> Result<(), Refused> {
-    let done = away(move || staged.commit()).await?;
-    done.map_err(|error| Refused::Unwritable(error.to_string()))
+async fn place(staged: Staged) -> Result<Placed, Refused> {
+    let placed = away(move || staged.place()).await?;
+    placed.map_err(|error| Refused::Unwritable(error.to_string()))
 }
 
 /// Bytes as people write them.
