@@ -176,6 +176,7 @@ pub(super) async fn difference(
         (status = 401, body = ProblemShape),
         (status = 403, body = ProblemShape),
         (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
         (status = 413, body = ProblemShape),
         (status = 422, body = ProblemShape),
         (status = 503, body = ProblemShape),

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::conflict::{conflicts, stale};
 use super::judge::Judged;
 use super::rule_edit::{Applied, RuleEdit, locate, with_hash};
-use super::write::{self, Placed, Staged};
+use super::write::{self, Placed};
 use super::{Keeper, Refused, Seen, Standing, State, away, is_pinned};
 use crate::decide::ActiveRules;
 use crate::model::{FileChanges, RuleFiles};
@@ -69,14 +69,15 @@ impl Keeper {
             return Err(Refused::Path(path.clone()));
         }
         let _changing = self.changing.lock().await;
-        let (files, digest) = self.files_now().await?;
+        let seen = self.look().await?;
+        let files = seen.files.clone().map_err(Refused::Unreadable)?;
         let Draft { made_for, changes } = draft;
-        if let Some(made_for) = made_for.filter(|made_for| *made_for != digest) {
+        if let Some(made_for) = made_for.filter(|made_for| *made_for != seen.digest) {
             let hash = hex(&made_for);
             let common = self.remembered(|revision, _| revision == hash).await?;
-            return Err(conflicts(common.as_ref(), &files, digest, &changes));
+            return Err(conflicts(common.as_ref(), &files, seen.digest, &changes));
         }
-        self.write_and_run(&files, &changes, &author).await
+        self.write_and_run(&seen, &changes, &author).await
     }
 
     /// Edits one rule, if the whole is good afterwards. Not to be cancelled, and hard work: for a thread of its
@@ -95,17 +96,18 @@ impl Keeper {
             return Err(Refused::Path(file.clone()));
         }
         let _changing = self.changing.lock().await;
-        let (files, digest) = self.files_now().await?;
+        let seen = self.look().await?;
+        let files = seen.files.clone().map_err(Refused::Unreadable)?;
         let (known, edit) = (files.clone(), Arc::new(edit));
         let asked = Arc::clone(&edit);
         match away(move || asked.apply(&known)).await? {
-            Applied::Done(changes) => self.write_and_run(&files, &changes, &author).await,
+            Applied::Done(changes) => self.write_and_run(&seen, &changes, &author).await,
             Applied::Refused(refused) => Err(refused),
             Applied::Stale(hash) => {
                 let has_it = |_: &str, files: &RuleFiles| with_hash(files, &hash).is_some();
                 let common = self.remembered(has_it).await?;
                 let common = common.as_ref().and_then(|files| with_hash(files, &hash));
-                Err(stale(&edit, common.as_ref(), &files, digest))
+                Err(stale(&edit, common.as_ref(), &files, seen.digest))
             }
         }
     }
@@ -124,16 +126,13 @@ impl Keeper {
         let _changing = self.changing.lock().await;
         let goal = self.store.revision_files(revision).await?;
         let goal = goal.ok_or(Refused::NoRevision(revision))?;
-        let old = self.look().await?.files.unwrap_or_default();
+        let seen = self.look().await?;
+        let old = seen.files.clone().unwrap_or_default();
         let mut changes = old.changes_to(&goal);
         // Pictures harm nobody, and may be in no revision yet.
         changes.retain(|path, bytes| bytes.is_some() || !path.starts_with(MEDIA));
         let good = self.good(old.with(&changes)).await?;
-        let placed = match self.stage(changes).await {
-            Ok(staged) => place(staged).await,
-            Err(refused) => Err(refused),
-        };
-        match placed {
+        match self.place(&seen, changes).await {
             Ok(placed) => self.run_placed(good, placed, &author).await,
             Err(Refused::Unwritable(reason)) => {
                 // A disk that refuses in the middle may also refuse to take the old files back.
@@ -152,17 +151,12 @@ impl Keeper {
         &self,
         id: String,
     ) -> Result<(String, [u8; 32], Located), Refused> {
-        let (files, _) = self.files_now().await?;
+        let files = self.look().await?.files.map_err(Refused::Unreadable)?;
         away(move || {
             let (path, bytes, located) = locate(&files, &id)?;
             Ok((path, Sha256::digest(&bytes).into(), located))
         })
         .await?
-    }
-
-    async fn files_now(&self) -> Result<(RuleFiles, [u8; 32]), Refused> {
-        let seen = self.look().await?;
-        Ok((seen.files.map_err(Refused::Unreadable)?, seen.digest))
     }
 
     async fn good(&self, files: RuleFiles) -> Result<Good, Refused> {
@@ -184,26 +178,30 @@ impl Keeper {
 
     async fn write_and_run(
         &self,
-        old: &RuleFiles,
+        seen: &Seen,
         changes: &FileChanges,
         author: &str,
     ) -> Result<Published, Refused> {
+        let old = seen.files.clone().map_err(Refused::Unreadable)?;
         let good = self.good(old.with(changes)).await?;
         let changes = old.changes_to(&good.files);
-        let staged = self.stage(changes.clone()).await?;
-        // Compiling took its time; whoever wrote meanwhile is not overwritten unseen.
-        let (now, digest) = self.files_now().await?;
-        if digest != old.digest() {
-            return Err(conflicts(Some(old), &now, digest, &changes));
-        }
-        let placed = place(staged).await?;
+        let placed = self.place(seen, changes).await?;
         self.run_placed(good, placed, author).await
     }
 
-    async fn stage(&self, changes: FileChanges) -> Result<Staged, Refused> {
-        let root = self.directory.clone();
-        let staged = away(move || write::stage(&root, &changes)).await?;
-        staged.map_err(|error| Refused::Unwritable(error.to_string()))
+    /// Writes changes, unless the directory holds something else than was seen.
+    async fn place(&self, seen: &Seen, changes: FileChanges) -> Result<Placed, Refused> {
+        let (root, staging) = (self.directory.clone(), changes.clone());
+        let staged = away(move || write::stage(&root, &staging)).await?;
+        // Compiling took its time; whoever wrote meanwhile is not overwritten unseen.
+        let now = self.look().await?;
+        if now.digest != seen.digest {
+            let files = now.files.map_err(Refused::Unreadable)?;
+            let common = seen.files.as_ref().ok();
+            return Err(conflicts(common, &files, now.digest, &changes));
+        }
+        let placed = away(move || staged?.place()).await?;
+        placed.map_err(|error| Refused::Unwritable(error.to_string()))
     }
 
     /// Keeps what is in the directory as a revision, and runs it. Only what is in the directory is kept: a revision that
@@ -314,11 +312,6 @@ impl Keeper {
         }
         Ok(None)
     }
-}
-
-async fn place(staged: Staged) -> Result<Placed, Refused> {
-    let placed = away(move || staged.place()).await?;
-    placed.map_err(|error| Refused::Unwritable(error.to_string()))
 }
 
 /// Bytes as people write them.
