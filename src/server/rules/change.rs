@@ -9,7 +9,7 @@ use super::conflict::{conflicts, stale};
 use super::judge::Judged;
 use super::rule_edit::{Applied, RuleEdit, locate, with_hash};
 use super::write::{self, Placed};
-use super::{Keeper, Refused, Seen, Standing, State, away, is_pinned};
+use super::{Keeper, Refused, Seen, Standing, State, Turn, away, is_pinned};
 use crate::decide::ActiveRules;
 use crate::model::{FileChanges, RuleFiles};
 use crate::rules::edit::Located;
@@ -51,13 +51,13 @@ struct Good {
 }
 
 impl Keeper {
-    /// Lays a draft over the directory, if the whole is good. Not to be cancelled, and hard work: for a thread of its
-    /// own.
+    /// Lays a draft over the directory, if the whole is good. Not to be cancelled, and hard work: for [`Keeper::in_turn`].
     ///
     /// # Errors
     /// [`Refused`]; the directory is as it was then.
     pub(in crate::server) async fn publish(
         self: Arc<Self>,
+        _turn: Turn,
         draft: Draft,
         author: String,
     ) -> Result<Published, Refused> {
@@ -68,7 +68,6 @@ impl Keeper {
         {
             return Err(Refused::Path(path.clone()));
         }
-        let _changing = self.changing.lock().await;
         let seen = self.look().await?;
         let files = seen.files.clone().map_err(Refused::Unreadable)?;
         let Draft { made_for, changes } = draft;
@@ -80,13 +79,13 @@ impl Keeper {
         self.write_and_run(&seen, &changes, &author).await
     }
 
-    /// Edits one rule, if the whole is good afterwards. Not to be cancelled, and hard work: for a thread of its
-    /// own.
+    /// Edits one rule, if the whole is good afterwards. Not to be cancelled, and hard work: for [`Keeper::in_turn`].
     ///
     /// # Errors
     /// [`Refused`]; the directory is as it was then.
     pub(in crate::server) async fn edit(
         self: Arc<Self>,
+        _turn: Turn,
         edit: RuleEdit,
         author: String,
     ) -> Result<Published, Refused> {
@@ -95,7 +94,6 @@ impl Keeper {
         {
             return Err(Refused::Path(file.clone()));
         }
-        let _changing = self.changing.lock().await;
         let seen = self.look().await?;
         let files = seen.files.clone().map_err(Refused::Unreadable)?;
         let (known, edit) = (files.clone(), Arc::new(edit));
@@ -113,17 +111,16 @@ impl Keeper {
     }
 
     /// Brings a revision back: writes its files, removes other rule files and tables, and runs it; where the directory cannot be written, pins it until the
-    /// directory's content changes. Not to be cancelled, and hard work: for a thread of its
-    /// own.
+    /// directory's content changes. Not to be cancelled, and hard work: for [`Keeper::in_turn`].
     ///
     /// # Errors
     /// [`Refused`]; what ran runs on then.
     pub(in crate::server) async fn roll_back(
         self: Arc<Self>,
+        _turn: Turn,
         revision: u64,
         author: String,
     ) -> Result<Published, Refused> {
-        let _changing = self.changing.lock().await;
         let goal = self.store.revision_files(revision).await?;
         let goal = goal.ok_or(Refused::NoRevision(revision))?;
         let seen = self.look().await?;
@@ -190,7 +187,7 @@ impl Keeper {
     }
 
     /// Writes changes, unless the directory holds something else than was seen.
-    async fn place(&self, seen: &Seen, changes: FileChanges) -> Result<Placed, Refused> {
+    pub(super) async fn place(&self, seen: &Seen, changes: FileChanges) -> Result<Placed, Refused> {
         let (root, staging) = (self.directory.clone(), changes.clone());
         let staged = away(move || write::stage(&root, &staging)).await?;
         // Compiling took its time; whoever wrote meanwhile is not overwritten unseen.
