@@ -56,6 +56,9 @@ pub(super) fn stage(root: &Path, changes: &FileChanges) -> io::Result<Staged> {
     let mut staged = Staged { steps: Vec::new() };
     for (path, bytes) in changes {
         let target = target(root, path, bytes.is_none())?;
+        if staged.steps.iter().any(|step| step.target == target) {
+            return Err(refusal(path, "and another path lead to one file"));
+        }
         let is_replaced = bytes.is_some() && target.exists();
         let step = Step {
             temporary: hidden(&target, UNFINISHED)?,
@@ -173,31 +176,34 @@ pub(super) fn sweep(root: &Path) {
 
 /// The file behind a path: where links inside the directory lead to, never outside. What is removed is the link itself.
 fn target(root: &Path, path: &str, is_removal: bool) -> io::Result<PathBuf> {
-    let refuse = |kind, why: &str| Err(io::Error::new(kind, format!("{path} {why}")));
     let root = root.canonicalize()?;
+    let inside = |found: PathBuf| match found.starts_with(&root) {
+        true => Ok(found),
+        false => Err(refusal(path, "leads out of the rules directory")),
+    };
     let plain = root.join(path);
     let (Some(parent), Some(name)) = (plain.parent(), plain.file_name()) else {
-        return refuse(io::ErrorKind::InvalidInput, "is no file");
+        return Err(refusal(path, "is no file"));
     };
-    if !is_removal && !parent.exists() {
+    // Before a directory is made: one above it may be a link.
+    let there = parent.ancestors().find(|above| above.exists());
+    inside(there.unwrap_or(&root).canonicalize()?)?;
+    if !is_removal {
         fs::create_dir_all(parent)?;
     }
     let beside = parent.canonicalize()?.join(name);
-    let found = if !is_removal && beside.is_symlink() {
-        beside.canonicalize()?
-    } else {
-        beside
-    };
-    if !found.starts_with(&root) {
-        return refuse(
-            io::ErrorKind::InvalidInput,
-            "leads out of the rules directory",
-        );
+    let found = inside(match !is_removal && beside.is_symlink() {
+        true => beside.canonicalize()?,
+        false => beside,
+    })?;
+    match found.is_dir() && !found.is_symlink() {
+        true => Err(refusal(path, "is a directory")),
+        false => Ok(found),
     }
-    if found.is_dir() && !found.is_symlink() {
-        return refuse(io::ErrorKind::IsADirectory, "is a directory");
-    }
-    Ok(found)
+}
+
+fn refusal(path: &str, why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{path} {why}"))
 }
 
 fn hidden(target: &Path, ending: &str) -> io::Result<PathBuf> {
@@ -337,10 +343,13 @@ mod tests {
         stage(root, &change("link.toml")).unwrap().place().unwrap();
         assert!(root.join("link.toml").is_symlink());
         assert_eq!(fs::read_to_string(root.join("real.toml")).unwrap(), "new");
-        for path in ["out.toml", "tables/new.csv"] {
+        for path in ["out.toml", "tables/new.csv", "tables/a/b.csv"] {
             assert!(stage(root, &change(path)).is_err(), "{path}");
         }
         assert_eq!(names(elsewhere.path()), ["theirs.toml"]);
+        let twice = ["link.toml", "real.toml"].map(|path| (path.to_owned(), text("two")));
+        assert!(stage(root, &twice.into()).is_err());
+        assert_eq!(fs::read_to_string(root.join("real.toml")).unwrap(), "new");
         assert_eq!(
             fs::read_to_string(elsewhere.path().join("theirs.toml")).unwrap(),
             "old"
