@@ -217,6 +217,7 @@ pub(super) async fn publish(
     let Publish {
         files,
         delete,
+        replace,
         base,
         author: by,
     } = json_body_up_to(&request, payload, DRAFT_LIMIT).await?;
@@ -231,6 +232,7 @@ pub(super) async fn publish(
     let draft = Draft {
         made_for: made_for.transpose()?,
         changes,
+        is_whole: replace,
     };
     let by = author(&caller, by.as_deref())?;
     let change = |keeper: Arc<Keeper>, turn| keeper.publish(turn, draft, by);

@@ -27,6 +27,22 @@ pub(in crate::server) struct Draft {
     pub(in crate::server) made_for: Option<[u8; 32]>,
     /// What changes.
     pub(in crate::server) changes: FileChanges,
+    /// Whether the draft is everything: other rule files and tables go.
+    pub(in crate::server) is_whole: bool,
+}
+
+impl Draft {
+    /// What changes in these files. Pictures, sounds and videos do not travel in a draft, and stay.
+    pub(in crate::server) fn changes(&self, files: &RuleFiles) -> FileChanges {
+        let mut changes = self.changes.clone();
+        if self.is_whole {
+            let paths = files.0.iter().map(|(path, _)| path);
+            for path in paths.filter(|path| write::is_writable_path(path)) {
+                changes.entry(path.clone()).or_default();
+            }
+        }
+        changes
+    }
 }
 
 /// What a change led to.
@@ -70,8 +86,8 @@ impl Keeper {
         }
         let seen = self.look().await?;
         let files = seen.files.clone().map_err(Refused::Unreadable)?;
-        let Draft { made_for, changes } = draft;
-        if let Some(made_for) = made_for.filter(|made_for| *made_for != seen.digest) {
+        let changes = draft.changes(&files);
+        if let Some(made_for) = draft.made_for.filter(|made_for| *made_for != seen.digest) {
             let hash = hex(&made_for);
             let common = self.remembered(|revision, _| revision == hash).await?;
             return Err(conflicts(common.as_ref(), &files, seen.digest, &changes));

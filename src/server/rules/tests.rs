@@ -61,6 +61,7 @@ fn changes_that_wait_for_their_turn_do_not_stop_the_one_whose_turn_it_is() {
             let draft = Draft {
                 made_for: None,
                 changes: change(&format!("{n}点")),
+                is_whole: false,
             };
             keeper.in_turn(|keeper, turn| keeper.publish(turn, draft, "li".to_owned()))
         });
