@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::check::Language;
 use super::local::Local;
-use super::rules::{list, number, read_draft, replaced, word};
+use super::rules::{list, number, read_draft, word};
 use super::{ConfigFile, print};
 use crate::rules::Lang;
 
@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// 草稿目录:里面的文件盖在正在用的规则上 | The draft: its files are laid over those that run
     #[arg(value_name = "DRAFT_DIR")]
     draft: PathBuf,
-    /// 草稿就是全部:草稿没有的文件不算 | The draft is everything: files that it lacks do not count
+    /// 草稿就是全部:草稿没有的规则文件和表不算 | The draft is everything: rule files and tables that it lacks do not count
     #[arg(long)]
     replace: bool,
     /// 往回看几天 | How many days back
@@ -51,11 +51,7 @@ enum Format {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let draft = read_draft(&args.draft)?;
     let server = Local::find(&args.config.load()?)?;
-    let gone = match args.replace {
-        true => replaced(&server, &draft)?,
-        false => Vec::new(),
-    };
-    let wanted = json!({"files": draft, "delete": gone, "days": args.days});
+    let wanted = json!({"files": draft, "replace": args.replace, "days": args.days});
     let (status, answer) = server.ask("/rules/backtest", &wanted)?;
     match (status, args.format) {
         (200, Format::Text) => print(&report(&answer, args.lang.into()))?,

@@ -80,7 +80,7 @@ pub(super) struct Publish {
     /// 草稿目录:里面的文件盖在规则目录上 | The draft: its files are laid over the rules directory
     #[arg(value_name = "DRAFT_DIR")]
     draft: PathBuf,
-    /// 草稿就是全部:规则目录里草稿没有的文件会删掉 | The draft is everything: files that it lacks are removed
+    /// 草稿就是全部:规则目录里草稿没有的规则文件和表会删掉 | The draft is everything: rule files and tables that it lacks are removed
     #[arg(long)]
     replace: bool,
     /// 草稿是照哪个目录内容改的(`rules show` 里的 hash);内容变了就不发布 | What the draft was made for, a hash of `rules show`
@@ -155,23 +155,14 @@ impl Plain {
 impl Publish {
     fn run(self) -> anyhow::Result<ExitCode> {
         let draft = read_draft(&self.draft)?;
-        let gone = if self.replace {
-            replaced(&self.plain.server()?, &draft)?
-        } else {
-            Vec::new()
-        };
-        let (base, author) = (self.base, self.author);
-        let wanted = json!({"files": draft, "delete": gone, "base": base, "author": author});
+        let wanted = json!({
+            "files": draft,
+            "replace": self.replace,
+            "base": self.base,
+            "author": self.author,
+        });
         self.plain.change("/rules/publish", &wanted)
     }
-}
-
-/// The paths of the directory's files that a draft lacks.
-pub(super) fn replaced(server: &Local, draft: &Map<String, Value>) -> anyhow::Result<Vec<String>> {
-    let now = server.get("/rules")?;
-    let paths = list(&now, "files").map(|file| word(file, "path"));
-    let gone = paths.filter(|path| !draft.contains_key(*path));
-    Ok(gone.map(str::to_owned).collect())
 }
 
 /// The rule files and tables of a draft. Media do not travel in JSON: they are put into the directory itself.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{FILE, answer, directory, read, rule, until_live, world, write};
+use super::{FILE, answer, directory, read, rule, until, until_live, world, write};
 use crate::support::World;
 
 /// Exit status, and what was printed where.
@@ -63,6 +63,34 @@ fn a_rule_is_published_looked_at_and_rolled_back_from_the_command_line() {
         "{out}"
     );
     assert!(run(&world, &["show"]).1.contains("规则目录就是现在运行的"));
+}
+
+#[test]
+fn a_draft_that_replaces_everything_takes_tables_away_and_leaves_pictures() {
+    let world = world();
+    for (directory, name, bytes) in [
+        ("tables", "stores.csv", &b"city,address\n"[..]),
+        ("media", "unused.png", b"\x89PNG\r\n\x1a\n"),
+    ] {
+        let directory = world.path().join("rules").join(directory);
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join(name), bytes).unwrap();
+    }
+    let stores = "[[rule]]\nid = \"stores\"\nregex = ['(?<city>.{2})的店']\ntable = { file = \"tables/stores.csv\", key = \"city\" }\nreply = \"{table.address}\"\n";
+    write(&world, "30-stores.toml", stores);
+    until(&world, |rules| {
+        let files = rules["files"].as_array().unwrap();
+        let paths: Vec<_> = files.iter().map(|file| &file["path"]).collect();
+        rules["state"] == "live" && paths == [FILE, "30-stores.toml", "media/unused.png"]
+    });
+    let path = draft(&world, &[(FILE, &rule("hours", "营业时间", "九点"))]);
+    let (status, _, err) = run(&world, &["backtest", &path, "--replace"]);
+    assert_eq!(status, 0, "{err}");
+    let (status, _, err) = run(&world, &["publish", &path, "--replace"]);
+    assert_eq!(status, 0, "{err}");
+    let is_there = |path: &str| world.path().join("rules").join(path).exists();
+    let left = ["30-stores.toml", "tables/stores.csv", "media/unused.png"].map(is_there);
+    assert_eq!(left, [false, false, true]);
 }
 
 #[test]

@@ -862,7 +862,7 @@ fn files(files: &[(&str, &str)]) -> RuleFiles {
 }
 
 pub async fn revisions_are_kept_and_can_be_brought_back(mut home: impl Home) {
-    let long = "长".repeat(200_000);
+    let long = "长".repeat(400_000);
     let old = files(&[("10.toml", "a"), ("media/map.png", &long)]);
     let new = files(&[
         ("10.toml", "b"),

@@ -19,7 +19,7 @@ use crate::decide::backtest::{Backtest, Compared};
 use crate::model::{FileChanges, Time};
 use crate::server::access::{Caller, Operator};
 use crate::server::error::{Code, Problem};
-use crate::server::rules::Refused;
+use crate::server::rules::{Draft, Refused};
 use crate::server::{Site, clock};
 
 /// The most a draft may have.
@@ -41,6 +41,9 @@ pub(super) struct NewBacktest {
     /// Paths of files that run and are not in the draft.
     #[serde(default)]
     delete: Vec<String>,
+    /// Whether `files` are everything: other rule files and tables do not count, those below `media/` do.
+    #[serde(default)]
+    replace: bool,
     /// How many days back, 30 unless said; at most 3650.
     days: Option<u32>,
 }
@@ -97,7 +100,13 @@ async fn draft(site: &Site, wanted: NewBacktest) -> Result<ActiveRules, Problem>
     let mut changes: FileChanges = wanted.delete.into_iter().map(|path| (path, None)).collect();
     let files = wanted.files.into_iter();
     changes.extend(files.map(|(path, text)| (path, Some(text.into()))));
-    let files = site.keeper.active_files().await?.with(&changes);
+    let draft = Draft {
+        made_for: None,
+        changes,
+        is_whole: wanted.replace,
+    };
+    let files = site.keeper.active_files().await?;
+    let files = files.with(&draft.changes(&files));
     Ok(site.keeper.compiled(files).await?)
 }
 

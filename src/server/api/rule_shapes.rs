@@ -130,6 +130,9 @@ pub(super) struct Publish {
     /// Paths of files that go.
     #[serde(default)]
     pub(super) delete: Vec<String>,
+    /// Whether `files` are everything: other rule files and tables go, too; what is below `media/` stays.
+    #[serde(default)]
+    pub(super) replace: bool,
     /// The `directory_hash` that the draft was made for; if the directory changed since, it is refused.
     pub(super) base: Option<String>,
     /// Whose change this is; the token's name is noted beside it.

@@ -4,12 +4,11 @@
 //! A token's accounts do not restrict these: a rule file speaks for any account.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data, Json, Path, Payload};
 use sha2::{Digest as _, Sha256};
-use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use super::rule_shapes::{
@@ -23,7 +22,7 @@ use crate::rules::difference::{count, unified};
 use crate::server::Site;
 use crate::server::access::{Caller, Operator, Viewer};
 use crate::server::error::{Code, Problem};
-use crate::server::rules::{Draft, Published, Refused, State, hex};
+use crate::server::rules::{Draft, Keeper, Published, Refused, State, hex};
 use crate::store::Revision;
 
 /// The most a draft may have.
@@ -176,6 +175,7 @@ pub(super) async fn difference(
         (status = 401, body = ProblemShape),
         (status = 403, body = ProblemShape),
         (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
         (status = 413, body = ProblemShape),
         (status = 422, body = ProblemShape),
         (status = 503, body = ProblemShape),
@@ -188,8 +188,9 @@ pub(super) async fn roll_back(
     payload: Payload,
 ) -> Result<Json<PublishedShape>, Problem> {
     let Rollback { revision } = json_body(&request, payload).await?;
-    let keeper = Data::clone(&site).keeper.clone();
-    finished(keeper.roll_back(revision, author(&caller, None)?)).await
+    let by = author(&caller, None)?;
+    let change = |keeper: Arc<Keeper>, turn| keeper.roll_back(turn, revision, by);
+    Ok(published(site.keeper.in_turn(change).await?))
 }
 
 /// Lays files over the directory, if the whole compiles and its tests pass: nothing is written before that is known.
@@ -216,6 +217,7 @@ pub(super) async fn publish(
     let Publish {
         files,
         delete,
+        replace,
         base,
         author: by,
     } = json_body_up_to(&request, payload, DRAFT_LIMIT).await?;
@@ -230,30 +232,28 @@ pub(super) async fn publish(
     let draft = Draft {
         made_for: made_for.transpose()?,
         changes,
+        is_whole: replace,
     };
-    let keeper = site.keeper.clone();
-    finished(keeper.publish(draft, author(&caller, by.as_deref())?)).await
+    let by = author(&caller, by.as_deref())?;
+    let change = |keeper: Arc<Keeper>, turn| keeper.publish(turn, draft, by);
+    Ok(published(site.keeper.in_turn(change).await?))
 }
 
-/// Sees a change to its end on a thread where no other request waits, also when the caller goes away in the middle.
-pub(super) async fn finished(
-    change: impl Future<Output = Result<Published, Refused>> + Send + 'static,
-) -> Result<Json<PublishedShape>, Problem> {
-    let runtime = Handle::current();
-    let ended = spawn_blocking(move || runtime.block_on(change)).await;
+/// What a change led to, as callers read it.
+pub(super) fn published(done: Published) -> Json<PublishedShape> {
     let Published {
         revision,
         digest,
         diagnostics,
         pinned,
-    } = ended.unwrap_or(Err(Refused::Panicked))?;
-    Ok(Json(PublishedShape {
+    } = done;
+    Json(PublishedShape {
         revision,
         directory_hash: hex(&digest),
         pinned: pinned.is_some(),
         problem: pinned,
         diagnostics,
-    }))
+    })
 }
 
 /// Under whose name a change is kept: the token's, and before it the name of the person who used it, if told.

@@ -1,16 +1,18 @@
 //! Serves single rules to those who edit them.
 //! Owns: parameters and their limits. Uses: the keeper of the rules. Never: writes a file; decides what is good.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path, Payload, Query};
 
 use super::json_body_up_to;
 use super::rule_shapes::{ChangeRule, NewRule, PublishedShape, RemoveQuery, RuleTextShape};
-use super::rules::{author, digest, finished};
+use super::rules::{author, digest, published};
 use super::shapes::ProblemShape;
 use crate::server::access::{Operator, Viewer};
 use crate::server::error::{Code, Problem};
-use crate::server::rules::{RuleEdit, hex};
+use crate::server::rules::{Keeper, RuleEdit, hex};
 use crate::server::{Site, body};
 
 /// The most an edit may have.
@@ -71,8 +73,7 @@ pub(super) async fn add(
         author: by,
     } = json_body_up_to(&request, payload, EDIT_LIMIT).await?;
     let by = author(&caller, by.as_deref())?;
-    let keeper = site.keeper.clone();
-    finished(keeper.edit(RuleEdit::Add { file, toml }, by)).await
+    edited(&site, RuleEdit::Add { file, toml }, by).await
 }
 
 /// Edits a rule and leaves every other byte of its file, if the whole is good afterwards.
@@ -120,8 +121,7 @@ pub(super) async fn change(
             unset,
         },
     };
-    let keeper = site.keeper.clone();
-    finished(keeper.edit(edit, author(&caller, by.as_deref())?)).await
+    edited(&site, edit, author(&caller, by.as_deref())?).await
 }
 
 /// Removes a rule with the comment directly above it, if the whole is good without it.
@@ -152,6 +152,10 @@ pub(super) async fn remove(
         id: id.into_inner(),
         hash: hash.transpose()?,
     };
-    let keeper = site.keeper.clone();
-    finished(keeper.edit(edit, author(&caller, None)?)).await
+    edited(&site, edit, author(&caller, None)?).await
+}
+
+async fn edited(site: &Site, edit: RuleEdit, by: String) -> Result<Json<PublishedShape>, Problem> {
+    let change = |keeper: Arc<Keeper>, turn| keeper.edit(turn, edit, by);
+    Ok(published(site.keeper.in_turn(change).await?))
 }

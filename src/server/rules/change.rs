@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 use super::conflict::{conflicts, stale};
 use super::judge::Judged;
 use super::rule_edit::{Applied, RuleEdit, locate, with_hash};
-use super::write::{self, Staged};
-use super::{Keeper, Refused, Seen, Standing, State, away, is_pinned};
+use super::write::{self, Placed};
+use super::{Keeper, Refused, Seen, Standing, State, Turn, away, is_pinned};
 use crate::decide::ActiveRules;
 use crate::model::{FileChanges, RuleFiles};
 use crate::rules::edit::Located;
@@ -27,6 +27,22 @@ pub(in crate::server) struct Draft {
     pub(in crate::server) made_for: Option<[u8; 32]>,
     /// What changes.
     pub(in crate::server) changes: FileChanges,
+    /// Whether the draft is everything: other rule files and tables go.
+    pub(in crate::server) is_whole: bool,
+}
+
+impl Draft {
+    /// What changes in these files. Pictures, sounds and videos do not travel in a draft, and stay.
+    pub(in crate::server) fn changes(&self, files: &RuleFiles) -> FileChanges {
+        let mut changes = self.changes.clone();
+        if self.is_whole {
+            let paths = files.0.iter().map(|(path, _)| path);
+            for path in paths.filter(|path| write::is_writable_path(path)) {
+                changes.entry(path.clone()).or_default();
+            }
+        }
+        changes
+    }
 }
 
 /// What a change led to.
@@ -51,13 +67,13 @@ struct Good {
 }
 
 impl Keeper {
-    /// Lays a draft over the directory, if the whole is good. Not to be cancelled, and hard work: for a thread of its
-    /// own.
+    /// Lays a draft over the directory, if the whole is good. Not to be cancelled, and hard work: for [`Keeper::in_turn`].
     ///
     /// # Errors
     /// [`Refused`]; the directory is as it was then.
     pub(in crate::server) async fn publish(
         self: Arc<Self>,
+        _turn: Turn,
         draft: Draft,
         author: String,
     ) -> Result<Published, Refused> {
@@ -68,24 +84,24 @@ impl Keeper {
         {
             return Err(Refused::Path(path.clone()));
         }
-        let _changing = self.changing.lock().await;
-        let (files, digest) = self.files_now().await?;
-        let Draft { made_for, changes } = draft;
-        if let Some(made_for) = made_for.filter(|made_for| *made_for != digest) {
+        let seen = self.look().await?;
+        let files = seen.files.clone().map_err(Refused::Unreadable)?;
+        let changes = draft.changes(&files);
+        if let Some(made_for) = draft.made_for.filter(|made_for| *made_for != seen.digest) {
             let hash = hex(&made_for);
             let common = self.remembered(|revision, _| revision == hash).await?;
-            return Err(conflicts(common.as_ref(), &files, digest, &changes));
+            return Err(conflicts(common.as_ref(), &files, seen.digest, &changes));
         }
-        self.write_and_run(&files, &changes, &author).await
+        self.write_and_run(&seen, &changes, &author).await
     }
 
-    /// Edits one rule, if the whole is good afterwards. Not to be cancelled, and hard work: for a thread of its
-    /// own.
+    /// Edits one rule, if the whole is good afterwards. Not to be cancelled, and hard work: for [`Keeper::in_turn`].
     ///
     /// # Errors
     /// [`Refused`]; the directory is as it was then.
     pub(in crate::server) async fn edit(
         self: Arc<Self>,
+        _turn: Turn,
         edit: RuleEdit,
         author: String,
     ) -> Result<Published, Refused> {
@@ -94,45 +110,45 @@ impl Keeper {
         {
             return Err(Refused::Path(file.clone()));
         }
-        let _changing = self.changing.lock().await;
-        let (files, digest) = self.files_now().await?;
+        let seen = self.look().await?;
+        let files = seen.files.clone().map_err(Refused::Unreadable)?;
         let (known, edit) = (files.clone(), Arc::new(edit));
         let asked = Arc::clone(&edit);
         match away(move || asked.apply(&known)).await? {
-            Applied::Done(changes) => self.write_and_run(&files, &changes, &author).await,
+            Applied::Done(changes) => self.write_and_run(&seen, &changes, &author).await,
             Applied::Refused(refused) => Err(refused),
             Applied::Stale(hash) => {
                 let has_it = |_: &str, files: &RuleFiles| with_hash(files, &hash).is_some();
                 let common = self.remembered(has_it).await?;
                 let common = common.as_ref().and_then(|files| with_hash(files, &hash));
-                Err(stale(&edit, common.as_ref(), &files, digest))
+                Err(stale(&edit, common.as_ref(), &files, seen.digest))
             }
         }
     }
 
     /// Brings a revision back: writes its files, removes other rule files and tables, and runs it; where the directory cannot be written, pins it until the
-    /// directory's content changes. Not to be cancelled, and hard work: for a thread of its
-    /// own.
+    /// directory's content changes. Not to be cancelled, and hard work: for [`Keeper::in_turn`].
     ///
     /// # Errors
     /// [`Refused`]; what ran runs on then.
     pub(in crate::server) async fn roll_back(
         self: Arc<Self>,
+        _turn: Turn,
         revision: u64,
         author: String,
     ) -> Result<Published, Refused> {
-        let _changing = self.changing.lock().await;
         let goal = self.store.revision_files(revision).await?;
         let goal = goal.ok_or(Refused::NoRevision(revision))?;
-        let old = self.look().await?.files.unwrap_or_default();
+        let seen = self.look().await?;
+        let old = seen.files.clone().unwrap_or_default();
         let mut changes = old.changes_to(&goal);
         // Pictures harm nobody, and may be in no revision yet.
         changes.retain(|path, bytes| bytes.is_some() || !path.starts_with(MEDIA));
         let good = self.good(old.with(&changes)).await?;
-        match self.write(changes).await {
-            Ok(()) => self.run(good, &author).await,
+        match self.place(&seen, changes).await {
+            Ok(placed) => self.run_placed(good, placed, &author).await,
             Err(Refused::Unwritable(reason)) => {
-                // Some files may have been written before one was refused.
+                // A disk that refuses in the middle may also refuse to take the old files back.
                 let over = self.look().await?;
                 self.run_pinned(good, over, &author, reason).await
             }
@@ -148,17 +164,12 @@ impl Keeper {
         &self,
         id: String,
     ) -> Result<(String, [u8; 32], Located), Refused> {
-        let (files, _) = self.files_now().await?;
+        let files = self.look().await?.files.map_err(Refused::Unreadable)?;
         away(move || {
             let (path, bytes, located) = locate(&files, &id)?;
             Ok((path, Sha256::digest(&bytes).into(), located))
         })
         .await?
-    }
-
-    async fn files_now(&self) -> Result<(RuleFiles, [u8; 32]), Refused> {
-        let seen = self.look().await?;
-        Ok((seen.files.map_err(Refused::Unreadable)?, seen.digest))
     }
 
     async fn good(&self, files: RuleFiles) -> Result<Good, Refused> {
@@ -180,32 +191,49 @@ impl Keeper {
 
     async fn write_and_run(
         &self,
-        old: &RuleFiles,
+        seen: &Seen,
         changes: &FileChanges,
         author: &str,
     ) -> Result<Published, Refused> {
+        let old = seen.files.clone().map_err(Refused::Unreadable)?;
         let good = self.good(old.with(changes)).await?;
         let changes = old.changes_to(&good.files);
-        let staged = self.stage(changes.clone()).await?;
+        let placed = self.place(seen, changes).await?;
+        self.run_placed(good, placed, author).await
+    }
+
+    /// Writes changes, unless the directory holds something else than was seen.
+    pub(super) async fn place(&self, seen: &Seen, changes: FileChanges) -> Result<Placed, Refused> {
+        let (root, staging) = (self.directory.clone(), changes.clone());
+        let staged = away(move || write::stage(&root, &staging)).await?;
         // Compiling took its time; whoever wrote meanwhile is not overwritten unseen.
-        let (now, digest) = self.files_now().await?;
-        if digest != old.digest() {
-            return Err(conflicts(Some(old), &now, digest, &changes));
+        let now = self.look().await?;
+        if now.digest != seen.digest {
+            let files = now.files.map_err(Refused::Unreadable)?;
+            let common = seen.files.as_ref().ok();
+            return Err(conflicts(common, &files, now.digest, &changes));
         }
-        // Kept before it is written: a crash in between leaves the old files and one revision that nobody heard of.
-        let revision = self.keep(&good, author).await?;
-        commit(staged).await?;
-        self.runs(good, revision).await
+        let placed = away(move || staged?.place()).await?;
+        placed.map_err(|error| Refused::Unwritable(error.to_string()))
     }
 
-    async fn stage(&self, changes: FileChanges) -> Result<Staged, Refused> {
-        let root = self.directory.clone();
-        let staged = away(move || write::stage(&root, &changes)).await?;
-        staged.map_err(|error| Refused::Unwritable(error.to_string()))
-    }
-
-    async fn write(&self, changes: FileChanges) -> Result<(), Refused> {
-        commit(self.stage(changes).await?).await
+    /// Keeps what is in the directory as a revision, and runs it. Only what is in the directory is kept: a revision that
+    /// was refused must not be what a later start falls back to.
+    async fn run_placed(
+        &self,
+        good: Good,
+        placed: Placed,
+        author: &str,
+    ) -> Result<Published, Refused> {
+        match self.keep(&good, author).await {
+            Ok(revision) => self.runs(good, revision).await,
+            Err(refused) => {
+                if let Err(error) = away(move || placed.put_back()).await? {
+                    tracing::error!(%error, "the rule files of before could not be put back");
+                }
+                Err(refused)
+            }
+        }
     }
 
     async fn keep(&self, good: &Good, author: &str) -> Result<u64, Refused> {
@@ -216,11 +244,6 @@ impl Keeper {
             .await?;
         tracing::info!(rules.revision = revision, by = author, "rules published");
         Ok(revision)
-    }
-
-    async fn run(&self, good: Good, author: &str) -> Result<Published, Refused> {
-        let revision = self.keep(&good, author).await?;
-        self.runs(good, revision).await
     }
 
     /// What is good and in the directory goes live.
@@ -302,11 +325,6 @@ impl Keeper {
         }
         Ok(None)
     }
-}
-
-async fn commit(staged: Staged) -> Result<(), Refused> {
-    let done = away(move || staged.commit()).await?;
-    done.map_err(|error| Refused::Unwritable(error.to_string()))
 }
 
 /// Bytes as people write them.

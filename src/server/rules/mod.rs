@@ -11,14 +11,18 @@ mod opening;
 mod refused;
 mod rule_edit;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod write;
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
 use super::clock;
@@ -47,7 +51,12 @@ pub(super) struct Keeper {
     active: Arc<ArcSwap<ActiveRules>>,
     standing: ArcSwap<Standing>,
     /// Held while the rules or their directory change: one change at a time.
-    changing: Mutex<()>,
+    changing: Arc<Mutex<()>>,
+}
+
+/// The right to change the rules or their directory. Nobody else has it.
+pub(super) struct Turn {
+    _held: OwnedMutexGuard<()>,
 }
 
 /// How the directory stands to what runs.
@@ -139,6 +148,29 @@ impl Keeper {
         })
     }
 
+    /// Sees a change to its end on a thread where no other request waits, also when the caller goes away in the middle. Only
+    /// a change whose turn it is takes a thread: else those that wait would keep all threads from the one they wait for.
+    ///
+    /// # Errors
+    /// Those of the change; [`Refused::Panicked`].
+    pub(super) async fn in_turn<T, F>(
+        self: &Arc<Self>,
+        change: impl FnOnce(Arc<Self>, Turn) -> F,
+    ) -> Result<T, Refused>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Refused>> + Send + 'static,
+    {
+        let change = change(Arc::clone(self), self.turn().await);
+        let runtime = Handle::current();
+        away(move || runtime.block_on(change)).await?
+    }
+
+    async fn turn(&self) -> Turn {
+        let held = Arc::clone(&self.changing).lock_owned().await;
+        Turn { _held: held }
+    }
+
     async fn look(&self) -> Result<Seen, Refused> {
         let directory = self.directory.clone();
         away(move || scan::read(&directory)).await
@@ -147,7 +179,7 @@ impl Keeper {
     /// Takes what the directory was seen to hold, unless something else changed the rules since `before`. What is good goes
     /// live; what is bad is shown, and what runs stays.
     async fn take(&self, seen: Seen, before: &Arc<Standing>) -> Result<(), Refused> {
-        let _changing = self.changing.lock().await;
+        let _turn = self.turn().await;
         if !Arc::ptr_eq(before, &self.standing.load()) {
             return Ok(());
         }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
 
 use super::judge::{Judged, errors, judge};
 use super::{
@@ -83,7 +82,7 @@ impl Keeper {
         let keeper = Self {
             active: Arc::new(ArcSwap::from_pointee(active)),
             standing: ArcSwap::from_pointee(standing),
-            changing: Mutex::new(()),
+            changing: Arc::default(),
             directory,
             options,
             store,

@@ -217,8 +217,20 @@ impl Store for SledStore {
         now: Time,
     ) -> Result<u64, Error> {
         let author = author.to_owned();
+        let prepared = blocking(&self.shared, |shared| {
+            let set = revisions::Sealed::of(files)?;
+            let missing = set.missing(&shared.disk)?;
+            Ok((set, missing))
+        });
+        let (set, missing) = prepared.await?;
+        // A few at a time: groups of turns go in between.
+        let mut missing = missing.into_iter().peekable();
+        while missing.peek().is_some() {
+            let parts: Vec<_> = missing.by_ref().take(revisions::PARTS_AT_ONCE).collect();
+            on_disk(&self.shared, move |disk| revisions::write(disk, &parts)).await?;
+        }
         let published = on_disk(&self.shared, move |disk| {
-            revisions::publish(disk, &files, &author, now)
+            revisions::publish(disk, &set, &author, now)
         })
         .await?;
         if published.is_crowded {

@@ -39,11 +39,30 @@ struct Stored {
     len: u64,
 }
 
+/// How many parts are written between two groups: less than a megabyte.
+pub(super) const PARTS_AT_ONCE: usize = 100;
+
 const ACTIVE_KEY: &[u8] = b"active";
 /// Up to which number the journal was read for revisions that it names.
 const READ_KEY: &[u8] = b"named-until";
 const NAMED: &[u8] = b"named/";
 const REVISION: &[u8] = b"revision/";
+
+/// A rule set as it will be stored. Hashing it takes a while, and needs no disk.
+pub(super) struct Sealed {
+    /// Of all files.
+    hash: Hash,
+    /// The list of files.
+    list: Stored,
+    /// The files, and the list itself.
+    content: Vec<(Stored, Bytes)>,
+}
+
+/// A piece of content, small enough to be written between two groups.
+pub(super) struct Part {
+    key: Vec<u8>,
+    bytes: Bytes,
+}
 
 /// What was published.
 pub(super) struct Published {
@@ -54,25 +73,69 @@ pub(super) struct Published {
     pub(super) is_crowded: bool,
 }
 
-/// See [`crate::store::Store::publish_revision`].
+impl Sealed {
+    pub(super) fn of(files: RuleFiles) -> Result<Self, Error> {
+        let mut digest = Sha256::new();
+        let (mut list, mut content) = (Vec::new(), Vec::new());
+        for (path, bytes) in files.0 {
+            let stored = Stored::of(&bytes);
+            digest.update(u64::try_from(path.len()).unwrap_or(u64::MAX).to_be_bytes());
+            digest.update(&path);
+            digest.update(stored.hash);
+            list.push((path, stored));
+            content.push((stored, bytes));
+        }
+        let bytes = Bytes::from(encode(&list)?);
+        let list = Stored::of(&bytes);
+        content.push((list, bytes));
+        Ok(Self {
+            hash: digest.finalize().into(),
+            list,
+            content,
+        })
+    }
+
+    /// What is not stored yet, in the order in which it is to be written.
+    pub(super) fn missing(&self, disk: &Disk) -> Result<Vec<Part>, Error> {
+        let mut parts = Vec::new();
+        if kept(disk)?.iter().any(|(_, kept)| kept.hash == self.hash) {
+            return Ok(parts);
+        }
+        for (stored, bytes) in &self.content {
+            if !stored.is_there(disk)? {
+                parts.extend(stored.parts(bytes));
+            }
+        }
+        Ok(parts)
+    }
+}
+
+impl Part {
+    fn write(&self, disk: &Disk) -> Result<(), Error> {
+        let value = [&[FORMAT], &*self.bytes].concat();
+        disk.insert(Map::Content, &self.key, value)
+            .map_err(Error::Unwritable)
+    }
+}
+
+/// Writes parts. Many are made durable at once, so that little is left to the sync that the next group waits for.
+pub(super) fn write(disk: &Disk, parts: &[Part]) -> Result<(), Error> {
+    parts.iter().try_for_each(|part| part.write(disk))?;
+    match parts.len() < PARTS_AT_ONCE {
+        true => Ok(()),
+        false => disk.sync().map_err(Error::Unwritable),
+    }
+}
+
+/// See [`crate::store::Store::publish_revision`]. Quick when all content is stored already.
 pub(super) fn publish(
     disk: &Disk,
-    files: &RuleFiles,
+    set: &Sealed,
     author: &str,
     now: Time,
 ) -> Result<Published, Error> {
-    let mut digest = Sha256::new();
-    let mut list = Vec::new();
-    for (path, bytes) in &files.0 {
-        let stored = Stored::of(bytes);
-        digest.update(u64::try_from(path.len()).unwrap_or(u64::MAX).to_be_bytes());
-        digest.update(path);
-        digest.update(stored.hash);
-        list.push((path, stored));
-    }
-    let hash: Hash = digest.finalize().into();
     let (before, kept) = (active(disk)?, kept(disk)?);
-    let known = kept.iter().find(|(_, kept)| kept.hash == hash);
+    let known = kept.iter().find(|(_, kept)| kept.hash == set.hash);
     let revision = known.map_or_else(
         || kept.last().map_or(1, |(newest, _)| newest + 1),
         |(known, _)| *known,
@@ -80,15 +143,15 @@ pub(super) fn publish(
     if known.is_some() {
         put(disk, ACTIVE_KEY, &revision)?;
     } else {
-        let list = encode(&list)?;
-        for bytes in files.0.iter().map(|(_, bytes)| &**bytes).chain([&*list]) {
-            Stored::write(disk, bytes)?;
+        // A removal in the meantime may have taken what was there.
+        for part in set.missing(disk)? {
+            part.write(disk)?;
         }
         let new = Kept {
-            hash,
+            hash: set.hash,
             at: now,
             author: author.into(),
-            list: Stored::of(&list),
+            list: set.list,
         };
         let edits = vec![
             (number_key(REVISION, revision), Some(sealed(&new)?)),
@@ -287,18 +350,17 @@ impl Stored {
         named(&self.hash, &part.to_be_bytes())
     }
 
-    /// Stores bytes that are not stored yet. The first part goes last: where it is, the others are.
-    fn write(disk: &Disk, bytes: &[u8]) -> Result<(), Error> {
-        let stored = Self::of(bytes);
-        if disk.find(Map::Content, &stored.key(0))?.is_some() {
-            return Ok(());
-        }
-        for (part, bytes) in bytes.chunks(PART_BYTES).enumerate().rev() {
-            let value = [&[FORMAT], bytes].concat();
-            disk.insert(Map::Content, &stored.key(part), value)
-                .map_err(Error::Unwritable)?;
-        }
-        Ok(())
+    fn is_there(&self, disk: &Disk) -> Result<bool, Error> {
+        Ok(disk.find(Map::Content, &self.key(0))?.is_some())
+    }
+
+    /// The bytes in parts. The first goes last: where it is, the others are.
+    fn parts(&self, bytes: &Bytes) -> impl Iterator<Item = Part> {
+        let parts = bytes.chunks(PART_BYTES).enumerate().rev();
+        parts.map(|(part, own)| Part {
+            key: self.key(part),
+            bytes: bytes.slice_ref(own),
+        })
     }
 
     fn remove(&self, disk: &Disk) -> Result<(), Error> {
