@@ -88,8 +88,7 @@ impl Keeper {
         let files = seen.files.clone().map_err(Refused::Unreadable)?;
         let changes = draft.changes(&files);
         if let Some(made_for) = draft.made_for.filter(|made_for| *made_for != seen.digest) {
-            let hash = hex(&made_for);
-            let common = self.remembered(|revision, _| revision == hash).await?;
+            let common = self.with_digest(&made_for).await?;
             return Err(conflicts(common.as_ref(), &files, seen.digest, &changes));
         }
         self.write_and_run(&seen, &changes, &author).await
@@ -118,9 +117,7 @@ impl Keeper {
             Applied::Done(changes) => self.write_and_run(&seen, &changes, &author).await,
             Applied::Refused(refused) => Err(refused),
             Applied::Stale(hash) => {
-                let has_it = |_: &str, files: &RuleFiles| with_hash(files, &hash).is_some();
-                let common = self.remembered(has_it).await?;
-                let common = common.as_ref().and_then(|files| with_hash(files, &hash));
+                let common = self.with_file(&hash).await?;
                 Err(stale(&edit, common.as_ref(), &files, seen.digest))
             }
         }
@@ -312,15 +309,23 @@ impl Keeper {
         })
     }
 
-    /// The newest revision whose hash and files are what is looked for.
-    async fn remembered(
-        &self,
-        is_meant: impl Fn(&str, &RuleFiles) -> bool,
-    ) -> Result<Option<RuleFiles>, Refused> {
+    /// The files of the revision with this hash.
+    async fn with_digest(&self, digest: &[u8; 32]) -> Result<Option<RuleFiles>, Refused> {
+        let hash = hex(digest);
+        let all = self.store.revisions().await?;
+        match all.into_iter().find(|revision| revision.hash == hash) {
+            Some(found) => Ok(self.store.revision_files(found.revision).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// The file with this SHA-256, as a set of its own, from the newest revision that has it.
+    async fn with_file(&self, hash: &[u8; 32]) -> Result<Option<RuleFiles>, Refused> {
         for revision in self.store.revisions().await? {
             let files = self.store.revision_files(revision.revision).await?;
-            if let Some(files) = files.filter(|files| is_meant(&revision.hash, files)) {
-                return Ok(Some(files));
+            let found = files.and_then(|files| with_hash(&files, hash));
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)

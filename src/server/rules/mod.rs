@@ -50,6 +50,8 @@ pub(super) struct Keeper {
     media: Arc<Media>,
     active: Arc<ArcSwap<ActiveRules>>,
     standing: ArcSwap<Standing>,
+    /// The files of the revision that a draft was last laid over: reading them takes a while.
+    files: ArcSwap<Option<(u64, RuleFiles)>>,
     /// Held while the rules or their directory change: one change at a time.
     changing: Arc<Mutex<()>>,
 }
@@ -111,8 +113,15 @@ impl Keeper {
         let Some(revision) = self.active.load().revision else {
             return Ok(RuleFiles::default());
         };
+        if let Some((known, files)) = &**self.files.load()
+            && *known == revision
+        {
+            return Ok(files.clone());
+        }
         let files = self.store.revision_files(revision).await?;
-        Ok(files.unwrap_or_default())
+        let files = files.unwrap_or_default();
+        self.files.store(Arc::new(Some((revision, files.clone()))));
+        Ok(files)
     }
 
     /// The files of the directory as they are now, or why they cannot be read.

@@ -82,6 +82,7 @@ impl Keeper {
         let keeper = Self {
             active: Arc::new(ArcSwap::from_pointee(active)),
             standing: ArcSwap::from_pointee(standing),
+            files: ArcSwap::from_pointee(None),
             changing: Arc::default(),
             directory,
             options,
