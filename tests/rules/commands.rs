@@ -77,7 +77,7 @@ fn trying_the_shipped_rules_prints_the_whole_decision() {
         &["try", "外卖能退款吗"][..],
         &["try", "臺北市的分店在哪?", "--format", "json"],
         &["try", "退款没到账,我要投诉"],
-        &["try", "人工", "--lang", "en"],
+        &["try", "叫店长来", "--lang", "en"],
         &["try", "--event", "scan", "--key", "table-5"],
         &["try", "--event", "menu", "--key", "MAP", "--lang", "en"],
         &["try", "--event", "unsubscribe"],

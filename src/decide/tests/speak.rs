@@ -186,17 +186,6 @@ fn what_is_queued_counts_against_the_bots_share() {
     );
 }
 
-#[test]
-fn a_rule_without_words_for_the_account_calls_a_person() {
-    let mut talk = Talk::with(
-        "[[rule]]\nid = \"b\"\nexact = [\"那边\"]\naccounts = [\"cafe\"]\n[rule.account.cafe]\nreply = \"咖啡店的话。\"\n\
-         [[rule]]\nid = \"a\"\nany = [\"这边\"]\nuse_reply_of = \"b\"\n",
-    );
-    let decided = talk.says("这边");
-    assert_eq!(decided.outcome, Outcome::Escalate);
-    assert_eq!(decided.rule.unwrap().as_str(), "a");
-}
-
 /// A conversation with a person's answer that waits, and nobody who owns it.
 fn with_held(mut talk: Talk) -> Talk {
     talk.can_push = false;
