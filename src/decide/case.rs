@@ -4,7 +4,7 @@
 use super::{ActiveRules, Memory};
 use crate::model::conversation::{Conversation, State};
 use crate::model::entry::Push;
-use crate::model::{Content, Delivery, Incoming, Reply, Time};
+use crate::model::{Content, Delivery, Incoming, Remembered, Reply, Time};
 use crate::rules::{Asking, Found, Question};
 
 /// One message and what is known.
@@ -20,6 +20,11 @@ impl<'a> Case<'a> {
     /// The follower's conversation, if there is one.
     pub(super) fn conversation(&self) -> Option<&'a Conversation> {
         self.memory.conversation.as_deref()
+    }
+
+    /// What else is remembered of the follower.
+    pub(super) fn remembered(&self) -> Option<&'a Remembered> {
+        self.conversation()?.remembered.as_deref()
     }
 
     /// Where it stands; `bot` before the first message.

@@ -3,10 +3,10 @@
 
 use super::case::Case;
 use super::speak::{Lead, called, replied, speak};
-use super::{Decision, Outcome, Step, several, to_people};
+use super::{Decision, Outcome, Step, says, several, to_people};
 use crate::model::entry::{Priority, Push, Reason, Spoken};
-use crate::model::{By, Form, MessageId, Noted, Reply};
-use crate::rules::{AfterTries, Course, FormPlan, Handoff, Said, normalize};
+use crate::model::{By, Form, MessageId, Noted, Reply, Time};
+use crate::rules::{AfterTries, Course, FormPlan, normalize};
 
 /// The place of the last words of a form among what a turn makes.
 const LAST_WORDS: u8 = 15;
@@ -110,13 +110,10 @@ fn ask(
         on_timeout: last_words(case, course, plan, &lead, until),
         saved: lead.saved.clone(),
     };
-    let reply = fill(case, &lead, said);
+    let reply = lead.fill(case, said, &[]);
     lead.noted.push(Noted::Form(Box::new(form)));
-    let mut decision = super::silent(super::Silence::Rule, true);
-    decision.outcome = Outcome::Form;
-    decision.silence = None;
-    decision.answer.own = reply.map(|reply| asks(case, course, reply));
-    lead.into(course, decision)
+    let own = reply.map(|reply| asks(case, course, reply));
+    lead.into(course, says(Outcome::Form, own))
 }
 
 /// What is pushed when the time is over, where it may be.
@@ -125,9 +122,9 @@ fn last_words(
     course: &Course<'_>,
     plan: &FormPlan,
     lead: &Lead,
-    until: crate::model::Time,
+    until: Time,
 ) -> Option<Push> {
-    let reply = fill(case, lead, plan.on_timeout.as_ref()?)?;
+    let reply = lead.fill(case, plan.on_timeout.as_ref()?, &[])?;
     let said: Spoken = asks(case, course, reply);
     (case.pushes_left() > 0).then(|| Push {
         id: MessageId::at(case.now, LAST_WORDS, case.memory.key),
@@ -147,13 +144,10 @@ fn cancel(case: &Case<'_>, course: &Course<'_>, plan: &FormPlan, lead: Lead) -> 
     let said = plan
         .on_cancel
         .as_ref()
-        .and_then(|said| fill(case, &lead, said));
+        .and_then(|said| lead.fill(case, said, &[]));
     let reply = said.unwrap_or_else(|| Reply::Text(CANCELLED.into()));
-    let mut decision = super::silent(super::Silence::Rule, true);
-    decision.outcome = Outcome::Reply;
-    decision.silence = None;
-    decision.answer.own = Some(asks(case, course, reply));
-    lead.into(course, decision)
+    let own = asks(case, course, reply);
+    lead.into(course, says(Outcome::Reply, Some(own)))
 }
 
 fn give_up(
@@ -166,27 +160,15 @@ fn give_up(
     match then {
         AfterTries::Cancel => cancel(case, course, plan, lead),
         AfterTries::Say(said) => {
-            let reply = fill(case, &lead, said);
+            let reply = lead.fill(case, said, &[]);
             replied(case, course, lead, reply)
         }
         AfterTries::Handoff => match course.handoff() {
-            Some(Handoff { priority, reason }) => {
-                let handoff = Handoff {
-                    priority: *priority,
-                    reason: reason.clone(),
-                };
-                called(case, course, lead, None, &handoff)
-            }
+            Some(handoff) => called(case, course, lead, None, handoff),
             None => {
                 let decision = to_people(case, Reason::Form, Priority::Normal, None);
                 lead.into(course, decision)
             }
         },
     }
-}
-
-fn fill(case: &Case<'_>, lead: &Lead, said: &Said) -> Option<Reply> {
-    let gaps = lead.gaps(case, &[]);
-    said.reply(&|name| gaps.value(name), &case.memory.media)
-        .ok()
 }

@@ -2,7 +2,7 @@
 //! Owns: what each answer leads to. Uses: speak, rules, model. Never: HTTP; whoever decides has the call made.
 
 use super::case::Case;
-use super::speak::{Lead, called, replied, say, unsendable};
+use super::speak::{Lead, called, replied, say};
 use super::{ActiveRules, Decision, Memory, Step, to_people};
 use crate::model::entry::{Priority, Reason};
 use crate::model::hook::HOOK_WITHIN;
@@ -91,11 +91,8 @@ fn answered(case: &Case<'_>, course: &Course<'_>, lead: Lead, answer: &HookAnswe
         return say(case, course, lead, &[]);
     };
     let speak = |lead: Lead, said: &Said, fields: &[(Box<str>, Box<str>)]| {
-        let gaps = lead.gaps(case, fields);
-        match said.reply(&|name| gaps.value(name), &case.memory.media) {
-            Ok(reply) => replied(case, course, lead, Some(reply)),
-            Err(_) => unsendable(case, course, lead),
-        }
+        let reply = lead.fill(case, said, fields);
+        replied(case, course, lead, reply)
     };
     let fallen = |lead: Lead| {
         let decision = to_people(case, Reason::Hook, Priority::Normal, None);
@@ -109,11 +106,8 @@ fn answered(case: &Case<'_>, course: &Course<'_>, lead: Lead, answer: &HookAnswe
             None => fallen(lead),
         },
         (HookAnswer::Failed(_), _) => {
-            let words = hook.error_reply.as_ref().and_then(|said| {
-                let gaps = lead.gaps(case, &[]);
-                said.reply(&|name| gaps.value(name), &case.memory.media)
-                    .ok()
-            });
+            let words = hook.error_reply.as_ref();
+            let words = words.and_then(|said| lead.fill(case, said, &[]));
             match (&hook.error_handoff, words) {
                 (Some(handoff), words) => {
                     let mut decision = called(case, course, lead, words, handoff);

@@ -249,31 +249,22 @@ fn without_person(case: &Case<'_>) -> Step {
     if case.message.content.is_unsupported() {
         return Step::Done(unsupported(case));
     }
-    if let Some(known) = case
-        .conversation()
-        .and_then(|known| known.remembered.as_deref())
-    {
-        if let Some(form) = known.form.as_ref().filter(|form| case.now < form.until)
-            && let Some(step) = form::go_on(case, form)
-        {
-            return step;
+    let mut lead = Lead::default();
+    if let Some(known) = case.remembered() {
+        match &known.form {
+            Some(form) if case.now >= form.until => lead.noted.push(Noted::FormEnded),
+            Some(form) => {
+                if let Some(step) = form::go_on(case, form) {
+                    return step;
+                }
+            }
+            None => {}
         }
         if let Some(offer) = known.offer.as_ref().filter(|offer| case.now < offer.until)
             && let Some(step) = offer::choice(case, offer)
         {
             return step;
         }
-    }
-    let is_over = case.conversation().is_some_and(|known| {
-        let form = known
-            .remembered
-            .as_ref()
-            .and_then(|known| known.form.as_ref());
-        form.is_some_and(|form| case.now >= form.until)
-    });
-    let mut lead = Lead::default();
-    if is_over {
-        lead.noted.push(Noted::FormEnded);
     }
     by_rules(case, lead)
 }
@@ -295,14 +286,11 @@ fn by_rules(case: &Case<'_>, lead: Lead) -> Step {
 }
 
 fn unsupported(case: &Case<'_>) -> Decision {
-    let mut decision = silent(Silence::Uncovered, true);
     let line = &case.rules.set.settings().unsupported;
-    if !line.is_empty() {
-        decision.outcome = Outcome::Reply;
-        decision.silence = None;
-        decision.answer.own = Some(fixed(By::System, line));
+    if line.is_empty() {
+        return silent(Silence::Uncovered, true);
     }
-    decision
+    says(Outcome::Reply, Some(fixed(By::System, line)))
 }
 
 /// No rule covers it: a message goes to a person unless something close can be offered, an event is only noted.
@@ -361,6 +349,23 @@ fn silent(why: Silence, is_kept: bool) -> Decision {
         found: None,
         silence: Some(why),
         is_kept,
+        erase: None,
+    }
+}
+
+/// A decision to say something, or to ask it.
+fn says(outcome: Outcome, own: Option<Spoken>) -> Decision {
+    let answer = Answer {
+        own,
+        ..Answer::default()
+    };
+    Decision {
+        outcome,
+        answer,
+        rule: None,
+        found: None,
+        silence: None,
+        is_kept: true,
         erase: None,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::speak::{Lead, speak};
-use super::{Decision, Outcome, Silence, Step, fixed, silent, to_people};
+use super::{Decision, Outcome, Step, fixed, says, to_people};
 use crate::model::entry::{Priority, Reason};
 use crate::model::reply::TEXT_LIMIT;
 use crate::model::{By, Noted, Offer};
@@ -40,10 +40,7 @@ pub(super) fn make(case: &Case<'_>, found: &Found) -> Option<Decision> {
     let settings = case.rules.set.settings();
     let most = usize::from(settings.offer);
     let was_offered = || {
-        let remembered = case
-            .conversation()
-            .and_then(|known| known.remembered.as_deref());
-        let offer = remembered.and_then(|known| known.offer.as_ref());
+        let offer = case.remembered().and_then(|known| known.offer.as_ref());
         offer.is_some_and(|offer| case.now < offer.until)
     };
     // Behind a person's answer that waits, an offer would not be read.
@@ -69,10 +66,8 @@ pub(super) fn make(case: &Case<'_>, found: &Found) -> Option<Decision> {
     if text.len() > TEXT_LIMIT {
         return None;
     }
-    let mut decision = silent(Silence::Rule, true);
-    decision.outcome = Outcome::Reply;
-    decision.silence = None;
-    decision.answer.own = Some(fixed(By::Form, &text.into()));
+    let own = Some(fixed(By::Form, &text.into()));
+    let mut decision = says(Outcome::Reply, own);
     decision.answer.noted.push(Noted::Offered(Offer {
         rules: close.into_iter().map(|(rule, _)| rule.clone()).collect(),
         until: case.now.plus(GOOD_FOR),

@@ -46,10 +46,9 @@ pub(super) fn choose(
             })
         }
         (_, Pick::Rotate) => {
-            let remembered = case
-                .conversation()
-                .and_then(|known| known.remembered.as_deref());
-            let next = remembered.map_or(0, |known| known.next_reply(course.rule));
+            let next = case
+                .remembered()
+                .map_or(0, |known| known.next_reply(course.rule));
             let (own, used) = first_ready(says, usize::from(next) % says.len(), ready)?;
             let next = u16::try_from((used + 1) % says.len()).unwrap_or(0);
             let rule = course.rule.clone();

@@ -4,12 +4,13 @@
 use super::case::Case;
 use super::gaps::Gaps;
 use super::{
-    Decision, Outcome, SAME_QUESTION, Silence, Step, digest, form, hook, several, silent, to_people,
+    Decision, Outcome, SAME_QUESTION, Silence, Step, digest, form, hook, says, several, silent,
+    to_people,
 };
 use crate::model::conversation::State;
 use crate::model::entry::{Move, Priority, Reason};
 use crate::model::{By, Noted, Reply};
-use crate::rules::{Cooling, Course, Found, Handoff};
+use crate::rules::{Cooling, Course, Found, Handoff, Said};
 
 /// How a rule came to speak.
 #[derive(Clone, Debug, Default)]
@@ -57,19 +58,18 @@ pub(super) fn speak(case: &Case<'_>, course: &Course<'_>, mut lead: Lead) -> Ste
 /// What is to be done instead when the rule spoke to this follower a short while ago.
 fn cooling<'s>(case: &Case<'_>, course: &Course<'s>) -> Option<&'s Cooling> {
     let cooldown = course.cooldown()?;
-    let remembered = case.conversation()?.remembered.as_deref()?;
-    let until = remembered.spoke_at(course.rule)?.plus(cooldown.every);
+    let until = case
+        .remembered()?
+        .spoke_at(course.rule)?
+        .plus(cooldown.every);
     (case.now < until).then_some(&cooldown.then)
 }
 
 fn in_between(case: &Case<'_>, course: &Course<'_>, lead: Lead, cooling: &Cooling) -> Decision {
     match cooling {
         Cooling::Short(said) => {
-            let gaps = lead.gaps(case, &[]);
-            match said.reply(&|name| gaps.value(name), &case.memory.media) {
-                Ok(reply) => replied(case, course, lead, Some(reply)),
-                Err(_) => unsendable(case, course, lead),
-            }
+            let reply = lead.fill(case, said, &[]);
+            replied(case, course, lead, reply)
         }
         Cooling::Handoff if !case.is_event() => {
             let handoff = Handoff {
@@ -125,14 +125,10 @@ pub(super) fn replied(
             unsendable(case, course, lead)
         };
     };
-    let mut decision = Decision {
-        outcome: Outcome::Reply,
-        silence: None,
-        rule: Some(course.rule.clone()),
-        ..silent(Silence::Rule, true)
-    };
-    decision.answer.noted = lead.noted;
-    if matches!(reply, Reply::Transfer { .. }) {
+    let is_transfer = matches!(reply, Reply::Transfer { .. });
+    let own = several::spoken(case, course, reply);
+    let mut decision = says(Outcome::Reply, Some(own));
+    if is_transfer {
         decision.outcome = Outcome::Desk;
         decision.answer.moved = Some(Move::External {
             until: case.now.plus(super::EXTERNAL_FOR),
@@ -141,18 +137,12 @@ pub(super) fn replied(
         let normalized = lead.found.as_ref().map_or("", Found::normalized);
         count_question(case, &mut decision, normalized);
     }
-    decision.answer.own = Some(several::spoken(case, course, reply));
-    decision.found = lead.found;
-    decision
+    lead.into(course, decision)
 }
 
 /// The rule says nothing, on purpose.
 fn quiet(course: &Course<'_>, lead: Lead) -> Decision {
-    let mut decision = silent(Silence::Rule, true);
-    decision.rule = Some(course.rule.clone());
-    decision.answer.noted = lead.noted;
-    decision.found = lead.found;
-    decision
+    lead.into(course, silent(Silence::Rule, true))
 }
 
 /// A person is called: with the rule's words, or with the usual line where it has none.
@@ -194,6 +184,18 @@ impl Lead {
             saved: &self.saved,
             answered,
         }
+    }
+
+    /// A text or reply of the rule as it can be sent now; `None` where its file cannot.
+    pub(super) fn fill(
+        &self,
+        case: &Case<'_>,
+        said: &Said,
+        answered: &[(Box<str>, Box<str>)],
+    ) -> Option<Reply> {
+        let gaps = self.gaps(case, answered);
+        said.reply(&|name| gaps.value(name), &case.memory.media)
+            .ok()
     }
 
     /// Puts what led to a decision into it.

@@ -1,7 +1,7 @@
 //! Says what the rule that won does on an account: its replies there, and everything else it brings with it.
 //! Owns: which wording is in force. Uses: index, spec, say. Never: who wins, what a decision is.
 
-use super::found::{Asking, Candidate, Found, Unfit, Verdict};
+use super::found::{Asking, Found, Unfit, Verdict};
 use super::index::{Rule, RuleNumber, RuleSet};
 use super::say::Said;
 use super::spec::{Conditions, Cooldown, Extra, FormPlan, Handoff, Hook, Pick};
@@ -60,12 +60,7 @@ impl<'s> Course<'s> {
 impl RuleSet {
     /// The course of the rule that won.
     pub fn course(&self, found: &Found, account: &AccountName) -> Option<Course<'_>> {
-        self.course_of(found.winner()?, account)
-    }
-
-    /// The course of a candidate, whether it won or not.
-    pub fn course_of(&self, candidate: &Candidate, account: &AccountName) -> Option<Course<'_>> {
-        self.course_at(Place(candidate.rule), account)
+        self.course_at(Place(found.winner()?.rule), account)
     }
 
     /// The course of the rule at a place of this set.
