@@ -170,7 +170,7 @@ impl Picture {
     }
 }
 
-/// A hash as it stands in names of files: lower-case hexadecimal.
+/// A hash as people and names of files write it: lower-case hexadecimal.
 pub fn hex(hash: &Sha256Hash) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);

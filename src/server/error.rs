@@ -8,9 +8,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::model::Refusal;
+use crate::model::media::hex;
 use crate::model::reply::TEXT_LIMIT;
 use crate::server::body::Unread;
-use crate::server::rules::{Refused, hex};
+use crate::server::rules::Refused;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $status:literal $word:literal $title:literal;)+) => {

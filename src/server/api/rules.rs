@@ -17,12 +17,13 @@ use super::rule_shapes::{
 };
 use super::shapes::ProblemShape;
 use super::{json_body, json_body_up_to};
+use crate::model::media::{from_hex, hex};
 use crate::model::{FileChanges, RuleFiles};
 use crate::rules::difference::{count, unified};
 use crate::server::Site;
 use crate::server::access::{Caller, Operator, Viewer};
 use crate::server::error::{Code, Problem};
-use crate::server::rules::{Draft, Keeper, Published, Refused, State, hex};
+use crate::server::rules::{Draft, Keeper, Published, Refused, State};
 use crate::store::Revision;
 
 /// The most a draft may have.
@@ -133,7 +134,7 @@ fn kept_file((path, bytes): (String, Bytes)) -> KeptFileShape {
     KeptFileShape {
         path,
         bytes: bytes.len(),
-        sha256: hex(&Sha256::digest(&bytes)),
+        sha256: hex(&Sha256::digest(&bytes).into()),
         text: String::from_utf8(bytes.into()).ok(),
     }
 }
@@ -271,16 +272,7 @@ pub(super) fn author(caller: &Caller, person: Option<&str>) -> Result<String, Pr
 
 /// A SHA-256 as people write it.
 pub(super) fn digest(name: &str, text: &str) -> Result<[u8; 32], Problem> {
-    let nibble = |byte: &u8| char::from(*byte).to_digit(16);
-    let bytes: Option<Vec<u8>> = text
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => u8::try_from(nibble(high)? * 16 + nibble(low)?).ok(),
-            _ => None,
-        })
-        .collect();
-    let digest = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let digest = from_hex(&text.to_ascii_lowercase());
     digest.ok_or_else(|| {
         let detail = format!("`{name}` is a SHA-256: 64 hexadecimal digits");
         Problem::new(Code::BadRequest, detail)

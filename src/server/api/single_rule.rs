@@ -10,9 +10,10 @@ use super::json_body_up_to;
 use super::rule_shapes::{ChangeRule, NewRule, PublishedShape, RemoveQuery, RuleTextShape};
 use super::rules::{author, digest, published};
 use super::shapes::ProblemShape;
+use crate::model::media::hex;
 use crate::server::access::{Operator, Viewer};
 use crate::server::error::{Code, Problem};
-use crate::server::rules::{Keeper, RuleEdit, hex};
+use crate::server::rules::{Keeper, RuleEdit};
 use crate::server::{Site, body};
 
 /// The most an edit may have.

@@ -11,6 +11,7 @@ use super::rule_edit::{Applied, RuleEdit, locate, with_hash};
 use super::write::{self, Placed};
 use super::{Keeper, Refused, Seen, Standing, State, Turn, away, is_pinned};
 use crate::decide::ActiveRules;
+use crate::model::media::hex;
 use crate::model::{FileChanges, RuleFiles};
 use crate::rules::edit::Located;
 use crate::rules::{Diagnostic, FileSummary, RuleSet};
@@ -330,9 +331,4 @@ impl Keeper {
         }
         Ok(None)
     }
-}
-
-/// Bytes as people write them.
-pub(in crate::server) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -35,7 +35,7 @@ use crate::store::{self, Store};
 use judge::{Judged, broken_files, errors, judge};
 use scan::Seen;
 
-pub(super) use change::{Draft, Published, hex};
+pub(super) use change::{Draft, Published};
 pub(super) use opening::OpeningError;
 pub(super) use refused::{FileConflict, Refused};
 pub(super) use rule_edit::RuleEdit;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::entry::Change;
+use crate::model::media::hex;
 use crate::model::{Noted, RuleFiles, Time, Turn};
 use crate::store::{Error, REVISIONS_KEPT, Revision};
 
@@ -207,10 +208,6 @@ pub(super) fn revisions(disk: &Disk) -> Result<Vec<Revision>, Error> {
             active: active == Some(revision),
         })
         .collect())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// See [`crate::store::Store::revision_files`].
