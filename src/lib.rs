@@ -2,6 +2,7 @@
 //!
 //! The modules in reading order; ARCHITECTURE.md has the map and the rules between them.
 
+pub mod clock;
 pub mod model;
 
 pub mod turn;

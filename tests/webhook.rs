@@ -135,7 +135,7 @@ fn what_is_not_wechats_is_403() {
         "signature",
     );
     let hour = 3600;
-    let now = wxreply::server::now().seconds();
+    let now = wxreply::clock::Clock::system().now().seconds();
     for at in [now - hour, now + hour] {
         refused(
             &world,
@@ -252,7 +252,7 @@ fn what_is_sealed_for_another_account_or_in_another_way_is_403() {
         "encrypt_type",
     );
     // Stale although everything else is right.
-    let hour_ago = wxreply::server::now().seconds() - 3600;
+    let hour_ago = wxreply::clock::Clock::system().now().seconds() - 3600;
     let query = Signed::at("shop", hour_ago, Some(&encrypt)).query();
     refused(
         &world,

@@ -19,6 +19,7 @@ use super::local::Local;
 use super::simulate::{Typed, print_line, report, say, typed};
 use super::try_out::candidate_in_words;
 use super::{logging, sample};
+use crate::clock::Clock;
 use crate::config::LogFormat;
 use crate::decide::tried::tried;
 use crate::decide::{ActiveRules, Memory, decide, inline};
@@ -26,7 +27,7 @@ use crate::hook::HookSettings;
 use crate::model::desk::DeskSettings;
 use crate::model::{AccountName, OpenId, State, TurnKey};
 use crate::rules::{Asked, Lang, Options, compile};
-use crate::server::{AccountSettings, Application, PublicUrl, Settings, now};
+use crate::server::{AccountSettings, Application, PublicUrl, Settings};
 use crate::simulator::{self, Delivered, Follower, Shown, Wechat};
 use crate::wechat::client::ClientSettings;
 use crate::wechat::{Account, AesKey, Mode};
@@ -158,6 +159,7 @@ impl Args {
             }),
         };
         Ok(Settings {
+            clock: Clock::system(),
             listen: self.listen,
             data: home.to_owned(),
             rules: home.join("rules"),
@@ -302,7 +304,7 @@ impl Stage {
         let account = AccountName::parse(ACCOUNT)?;
         let message = inline::incoming(asked, &OpenId::parse(follower.openid())?);
         let memory = Memory::empty(account, TurnKey::of_text(&asked.to_string()));
-        let now = now();
+        let now = Clock::system().now();
         let step = decide(&message, &memory, &self.rules, now);
         let candidates = tried(&step, &message, &self.rules.set, now).candidates;
         if candidates.is_empty() {

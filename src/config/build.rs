@@ -12,6 +12,7 @@ use super::parse::{self, Wrong};
 use super::problem::{Origin, Problem};
 use super::values::{API_TOKEN, Content, Value, Values, variable_of};
 use super::{Config, ForRules, Line, Problems};
+use crate::clock::Clock;
 use crate::hook::HookSettings;
 use crate::model::AccountName;
 use crate::model::desk::DeskSettings;
@@ -80,6 +81,7 @@ fn settings(reader: &mut Reader, base: &Path) -> Option<Settings> {
     let accounts = accounts(reader);
     let api_token = api_token(reader);
     Some(Settings {
+        clock: Clock::system(),
         listen: listen?,
         data: base.join(data?),
         rules: base.join(rules?),

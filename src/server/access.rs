@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::Site;
-use super::clock;
+use super::chance;
 use super::error::{Code, Problem};
 use super::remote::is_local;
 use crate::model::{AccountName, AgentName, Role};
@@ -113,7 +113,7 @@ impl Access {
 
 /// A new token's text.
 pub(super) fn new_token() -> SecretString {
-    format!("wxr_{}", URL_SAFE_NO_PAD.encode(clock::random::<32>())).into()
+    format!("wxr_{}", URL_SAFE_NO_PAD.encode(chance::random::<32>())).into()
 }
 
 /// What is kept of a token.

@@ -16,8 +16,9 @@ use actix_web::{HttpRequest, HttpResponse, Resource};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
+use super::Site;
 use super::settings::MEDIA_PATH;
-use super::{Site, clock};
+use crate::clock::Clock;
 use crate::decide::ActiveRules;
 use crate::model::media::{Sha256Hash, from_hex, hex};
 use crate::model::{MediaFormat, RuleFiles, Time};
@@ -34,6 +35,7 @@ const SHOWN_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// The media of the rules that run.
 pub(super) struct Media {
+    pub(super) clock: Clock,
     store: Arc<dyn Store>,
     uploader: Arc<Uploader>,
     pictures: Cache,
@@ -59,6 +61,7 @@ impl Media {
         data: &Path,
         store: Arc<dyn Store>,
         uploader: Arc<Uploader>,
+        clock: Clock,
     ) -> io::Result<Self> {
         let pictures = Cache::open(&data.join(PICTURES))?;
         let mut shown = HashMap::new();
@@ -69,6 +72,7 @@ impl Media {
             shown.extend(format.map(|format| (hash, Shown { format, until })));
         }
         Ok(Self {
+            clock,
             store,
             uploader,
             pictures,
@@ -102,7 +106,7 @@ impl Media {
             tracing::error!(%error, "media of the rules cannot be kept");
         }
         self.uploader.rules_changed(set);
-        self.show(set, clock::now());
+        self.show(set, self.clock.now());
     }
 
     /// Whether something must be fetched from the store.
@@ -204,7 +208,7 @@ pub(super) fn route(prefix: &str) -> Resource {
 }
 
 async fn picture(request: HttpRequest, name: web::Path<String>, site: Data<Site>) -> HttpResponse {
-    let Some((hash, format)) = site.media.find(&name, clock::now()) else {
+    let Some((hash, format)) = site.media.find(&name, site.clock.now()) else {
         return HttpResponse::NotFound().finish();
     };
     let tag = format!("\"{}\"", hex(&hash));

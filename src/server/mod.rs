@@ -4,7 +4,7 @@
 mod access;
 mod api;
 mod body;
-mod clock;
+mod chance;
 mod error;
 mod health;
 mod media;
@@ -26,6 +26,7 @@ use actix_web::{App, HttpServer};
 use ahash::AHashMap;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::model::AccountName;
 use crate::store::Store;
@@ -40,7 +41,6 @@ use rules::Keeper;
 use webhook::Door;
 
 pub use access::CLI_TOKEN_FILE;
-pub use clock::now;
 pub use settings::{AccountSettings, PublicUrl, Settings};
 pub use start::{ADDRESS_FILE, StartError};
 
@@ -64,6 +64,7 @@ struct Site {
     media: Arc<Media>,
     metrics: Arc<Metrics>,
     max_skew: Duration,
+    clock: Clock,
 }
 
 impl Site {

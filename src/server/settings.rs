@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use crate::clock::Clock;
 use crate::hook::HookSettings;
 use crate::model::desk::DeskSettings;
 use crate::wechat::Account;
@@ -20,6 +21,8 @@ pub(super) const MEDIA_PATH: &str = "/wx/-/media/";
 /// What the server must be told; each field is a key of `wxreply.toml`.
 #[derive(Debug)]
 pub struct Settings {
+    /// What time it is.
+    pub clock: Clock,
     /// Where to listen; port 0 takes any free port.
     pub listen: SocketAddr,
     /// The directory of the store.

@@ -13,10 +13,11 @@ use super::metrics::Metrics;
 use super::remote::Proxies;
 use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
-use super::{Application, Settings, Site, bind, clock};
+use super::{Application, Settings, Site, bind};
+use crate::clock::Clock;
 use crate::delivery::{Delivery, Renew};
 use crate::hook::HookCaller;
-use crate::model::AccountName;
+use crate::model::{AccountName, Time};
 use crate::rules;
 use crate::store::sled::{Settings as StoreSettings, SledStore};
 use crate::store::{self, Store};
@@ -95,7 +96,7 @@ async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
         ledger_for: LEDGER_FOR.max(settings.max_skew.saturating_mul(2)),
         ..StoreSettings::default()
     };
-    match SledStore::open_with(&settings.data, remembered, clock::now()).await {
+    match SledStore::open_with(&settings.data, remembered, settings.clock.now()).await {
         Ok(store) => Ok(store),
         Err(store::Error::Locked(_)) => Err(StartError::Locked {
             path: settings.data.clone(),
@@ -112,7 +113,12 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         path: settings.data.clone(),
         error,
     };
-    let media = Media::open(&settings.data, Arc::clone(&store), Arc::clone(&uploader));
+    let media = Media::open(
+        &settings.data,
+        Arc::clone(&store),
+        Arc::clone(&uploader),
+        settings.clock.clone(),
+    );
     let media = Arc::new(media.map_err(data)?);
     let opened = Keeper::open(
         settings.rules.clone(),
@@ -142,7 +148,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     let delivery = Delivery::new(
         Arc::clone(&store),
         clients,
-        Arc::new(clock::now),
+        now_of(&settings.clock),
         Arc::new(move |taken, result| counted.pushed(taken, result)),
     )
     .renewing(renew(&uploader));
@@ -161,6 +167,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         store: Arc::clone(&store),
         proxies: Proxies::new(settings.trusted_proxies.clone()),
         max_skew: settings.max_skew,
+        clock: settings.clock.clone(),
         turns,
         keeper: Arc::clone(&keeper),
         backtest: tokio::sync::Mutex::default(),
@@ -188,7 +195,7 @@ fn ask_hook(settings: &Settings, metrics: &Arc<Metrics>) -> AskHook {
     let counted = Arc::clone(metrics);
     let caller = Arc::new(HookCaller::new(
         settings.hooks.clone(),
-        Arc::new(clock::now),
+        now_of(&settings.clock),
         Arc::new(move |call, result, took| counted.asked(&call.rule, result, took)),
     ));
     Arc::new(move |call| Box::pin(Arc::clone(&caller).ask(call)))
@@ -227,7 +234,7 @@ async fn uploader(
         cache,
         names.collect(),
         clients,
-        Arc::new(clock::now),
+        now_of(&settings.clock),
         Arc::new(move |account, failure| counted.uploaded(account, failure)),
     );
     uploader.await.map(Arc::new).map_err(StartError::Store)
@@ -261,4 +268,10 @@ fn options(settings: &Settings) -> rules::Options {
         media_url: settings.public_url.media_url(),
         today: None,
     }
+}
+
+/// The time now, for those who only ask.
+fn now_of(clock: &Clock) -> Arc<dyn Fn() -> Time + Send + Sync> {
+    let clock = clock.clone();
+    Arc::new(move || clock.now())
 }

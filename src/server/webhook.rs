@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::body::{self, Unread};
 use super::metrics::AccountMetrics;
-use super::{Site, clock};
+use super::{Site, chance};
 use crate::model::{Reply, Time};
 use crate::turn::Received;
 use crate::wechat::callback::{self, Opened, SUCCESS};
@@ -59,7 +59,7 @@ pub(super) async fn callback(
             return refuse(&site, door, &request, StatusCode::BAD_REQUEST, "body");
         }
     };
-    let at = clock::now();
+    let at = site.clock.now();
     match callback::open(
         &door.account,
         request.query_string(),
@@ -77,7 +77,7 @@ fn echo(site: &Site, door: &Door, request: &HttpRequest) -> HttpResponse {
     match callback::verify_url(
         &door.account,
         request.query_string(),
-        clock::now(),
+        site.clock.now(),
         site.max_skew,
     ) {
         Ok(echo) => {
@@ -123,19 +123,25 @@ async fn answer(
         }
     };
     let body = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        seal_reply(door, &seal, reply.as_ref(), create_time)
+        seal_reply(door, &seal, reply.as_ref(), create_time, site.clock.now())
     }));
     sealed(body.unwrap_or_else(|_| SUCCESS.to_vec()))
 }
 
-fn seal_reply(door: &Door, seal: &Seal, reply: Option<&Reply>, create_time: Time) -> Vec<u8> {
+fn seal_reply(
+    door: &Door,
+    seal: &Seal,
+    reply: Option<&Reply>,
+    create_time: Time,
+    now: Time,
+) -> Vec<u8> {
     callback::answer(
         &door.account,
         seal,
         reply,
         create_time.seconds(),
-        clock::now(),
-        &mut clock::fill,
+        now,
+        &mut chance::fill,
     )
 }
 

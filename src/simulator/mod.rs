@@ -1,5 +1,5 @@
 //! Plays WeChat for tests, the demo and `wxreply simulate`: pushes to a callback, followers' phones, and the API.
-//! Owns: a faithful outside view of the platform. Uses: model, HTTP. Never: anything of the server, which it meets over HTTP only.
+//! Owns: a faithful outside view of the platform. Uses: model, clock, HTTP. Never: anything of the server, which it meets over HTTP only.
 //!
 //! ```text
 //! let wechat = Wechat::start(Settings::default())?;
@@ -10,7 +10,6 @@
 
 mod account;
 mod api;
-mod clock;
 mod delivery;
 mod fault;
 mod follower;
@@ -29,8 +28,8 @@ mod token;
 mod window;
 mod xml;
 
+pub use crate::clock::Clock;
 pub use account::{AccountSettings, Agent, Mode, Rights};
-pub use clock::Clock;
 pub use delivery::Delivered;
 pub use fault::{Fault, Times};
 pub use follower::{Account, Follower};

@@ -17,13 +17,13 @@ use tokio::sync::watch;
 
 use super::account::{AccountSettings, Office};
 use super::api;
-use super::clock::Clock;
 use super::delivery::Manner;
 use super::fault::{Fault, Faults, Times};
 use super::follower::Account;
 use super::http::Client;
 use super::pending::Pending;
 use super::phone::{Shown, Sight};
+use crate::clock::Clock;
 use crate::model::Time;
 
 /// The most calls that the log keeps; the oldest go first.

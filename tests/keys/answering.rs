@@ -114,7 +114,7 @@ reply   = "前面 {queue.ahead} 位,{queue.eta}"
     let li = stand.stranger();
     assert_eq!(heard(&li, "我是谁"), li.openid());
     let moment = || {
-        let now = jiff::tz::offset(8).to_datetime(wxreply::server::now().into());
+        let now = jiff::tz::offset(8).to_datetime(wxreply::clock::Clock::system().now().into());
         let (month, day, hour, minute) = (now.month(), now.day(), now.hour(), now.minute());
         format!("{month}月{day}日|{hour}:{minute:02}")
     };

@@ -142,7 +142,7 @@ reply   = "有"
 /// A zone, by its name and its offset, where it is this hour of the day now.
 fn zone_at(hour: i8) -> (String, Offset) {
     let utc = Offset::UTC
-        .to_datetime(wxreply::server::now().into())
+        .to_datetime(wxreply::clock::Clock::system().now().into())
         .hour();
     let east = (hour - utc + 12).rem_euclid(24) - 12;
     // These names count westward.
@@ -163,7 +163,9 @@ fn weekday(date: Date) -> &'static str {
 fn calendars() -> String {
     let (tz, offset) = zone_at(1);
     let (noon, _) = zone_at(13);
-    let today = offset.to_datetime(wxreply::server::now().into()).date();
+    let today = offset
+        .to_datetime(wxreply::clock::Clock::system().now().into())
+        .date();
     let yesterday = today.yesterday().unwrap();
     let other = today.checked_add(jiff::Span::new().days(3)).unwrap();
     let (yesterday, weekday_now, other) = (weekday(yesterday), weekday(today), weekday(other));
@@ -195,7 +197,7 @@ weekly = {{ mon-sun = "00:30-03:30" }}
 
 #[test]
 fn rules_speak_in_their_hours_and_on_their_days() {
-    let now = Offset::constant(8).to_datetime(wxreply::server::now().into());
+    let now = Offset::constant(8).to_datetime(wxreply::clock::Clock::system().now().into());
     let rules = HOURS
         .replace("YESTERDAY", &now.date().yesterday().unwrap().to_string())
         .replace("TOMORROW", &now.date().tomorrow().unwrap().to_string());
@@ -278,7 +280,11 @@ fn a_rule_speaks_again_when_its_cooldown_is_over() {
     let stand = Stand::open(COOLING);
     let li = stand.stranger();
     assert_eq!(heard(&li, "天气"), "晴");
-    let over = wxreply::server::now().plus(Duration::from_millis(1001));
-    eventually("the second", || wxreply::server::now() > over);
+    let over = wxreply::clock::Clock::system()
+        .now()
+        .plus(Duration::from_millis(1001));
+    eventually("the second", || {
+        wxreply::clock::Clock::system().now() > over
+    });
     assert_eq!(heard(&li, "天气"), "晴");
 }

@@ -136,7 +136,7 @@ reply = "十点"
 /// A message of a kind for which the pretend WeChat has no verb.
 fn raw(stand: &Stand, kind: &str, fields: &str) -> Push {
     let (to, follower) = (stand.shop.settings().gh_id.clone(), stand.stranger());
-    let at = wxreply::server::now().seconds();
+    let at = wxreply::clock::Clock::system().now().seconds();
     follower.raw(&format!(
         "<xml><ToUserName>{to}</ToUserName><FromUserName>{}</FromUserName><CreateTime>{at}</CreateTime>\
          <MsgType>{kind}</MsgType>{fields}<MsgId>{at}77</MsgId></xml>",

@@ -33,8 +33,10 @@ unsupported = "看不了"
     assert_eq!(heard(&li, UNSUPPORTED_TEXT), "看不了");
     for words in ["丢了", "又丢了"] {
         assert_eq!(heard(&li, words), "稍等");
-        let moment = wxreply::server::now();
-        eventually("another moment", || wxreply::server::now() > moment);
+        let moment = wxreply::clock::Clock::system().now();
+        eventually("another moment", || {
+            wxreply::clock::Clock::system().now() > moment
+        });
     }
 }
 
@@ -55,8 +57,10 @@ fn rules_speak_again_when_the_quiet_after_a_person_is_over() {
         let body = serde_json::json!({ "text": "找到了" });
         stand.person(&li, "replies", Some(&body));
         eventually("the answer", || stand.known(&li)["state"] == "follower");
-        let moment = wxreply::server::now();
-        eventually("another moment", || wxreply::server::now() > moment);
+        let moment = wxreply::clock::Clock::system().now();
+        eventually("another moment", || {
+            wxreply::clock::Clock::system().now() > moment
+        });
         assert_eq!(heard(&li, "走路"), reply, "{quiet_after}");
     }
 }

@@ -374,7 +374,11 @@ pub struct Signed {
 impl Signed {
     /// Signed now with the account's token; with `encrypt`, as encrypted.
     pub fn now(account: &str, encrypt: Option<&str>) -> Self {
-        Self::at(account, wxreply::server::now().seconds(), encrypt)
+        Self::at(
+            account,
+            wxreply::clock::Clock::system().now().seconds(),
+            encrypt,
+        )
     }
 
     pub fn at(account: &str, seconds: i64, encrypt: Option<&str>) -> Self {
@@ -419,7 +423,7 @@ pub fn text_message(follower: &str, text: &str) -> String {
     static NEXT: std::sync::atomic::AtomicU64 =
         std::sync::atomic::AtomicU64::new(6_000_000_000_000_000_000);
     let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let at = wxreply::server::now().seconds();
+    let at = wxreply::clock::Clock::system().now().seconds();
     format!(
         "<xml><ToUserName><![CDATA[gh_7c1e40b95a2d]]></ToUserName><FromUserName><![CDATA[{follower}]]></FromUserName>\
          <CreateTime>{at}</CreateTime><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[{text}]]></Content><MsgId>{id}</MsgId></xml>"

@@ -20,7 +20,7 @@ fn shop(has_secret: bool) -> Shop {
 
 /// Delivers a push whose body comes after the deadline; gives the body of the answer.
 fn dawdle(shop: &Shop, push: &Push) -> String {
-    let at = wxreply::server::now().seconds().to_string();
+    let at = wxreply::clock::Clock::system().now().seconds().to_string();
     let signed = signature::sign(&[&shop.account.settings().token, &at, "77"]);
     let clear = push.clear();
     let mut stream = TcpStream::connect(shop.world().address).unwrap();

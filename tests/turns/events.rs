@@ -121,8 +121,10 @@ fn an_ack_is_given_once_in_ack_every_and_then_afresh() {
     });
     for _ in 0..3 {
         assert_eq!(shop.li().says("一件事").wait().text(), Some("稍等。"));
-        let second = wxreply::server::now();
-        eventually("another moment", || wxreply::server::now() > second);
+        let second = wxreply::clock::Clock::system().now();
+        eventually("another moment", || {
+            wxreply::clock::Clock::system().now() > second
+        });
     }
 }
 

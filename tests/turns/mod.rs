@@ -256,7 +256,7 @@ fn clear(delivered: &Delivered) -> &str {
 
 /// Lets the clock reach the next second, so that a `CreateTime` made anew would differ.
 fn next_second() {
-    let now = || wxreply::server::now().seconds();
+    let now = || wxreply::clock::Clock::system().now().seconds();
     let second = now();
     eventually("the next second", || now() > second);
 }

@@ -17,10 +17,10 @@ use super::shapes::ProblemShape;
 use crate::decide::ActiveRules;
 use crate::decide::backtest::{Backtest, Compared};
 use crate::model::{FileChanges, Time};
+use crate::server::Site;
 use crate::server::access::{Caller, Operator};
 use crate::server::error::{Code, Problem};
 use crate::server::rules::{Draft, Refused};
-use crate::server::{Site, clock};
 
 /// The most a draft may have.
 const LIMIT: usize = 16 << 20;
@@ -88,7 +88,10 @@ pub(super) async fn backtest(
         .backtest
         .try_lock()
         .map_err(|_running| Problem::new(Code::Busy, "a back-test is running; try again later"))?;
-    let since = clock::now().minus(Duration::from_secs(u64::from(days) * 24 * 3600));
+    let since = site
+        .clock
+        .now()
+        .minus(Duration::from_secs(u64::from(days) * 24 * 3600));
     let draft = draft(&site, wanted).await?;
     let test = Backtest::new(site.keeper.active(), Arc::new(draft));
     let compared = run(&site, &caller, since, test).await?;

@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::server::access::{Agent, Caller, Viewer};
 use crate::server::error::{Code, Problem};
-use crate::server::{Site, body, clock};
+use crate::server::{Site, body, chance};
 use crate::store::{self, ActError};
 use crate::wechat::text::clean;
 
@@ -47,7 +47,7 @@ pub(super) async fn list(
 ) -> Result<Json<ConversationsShape>, Problem> {
     let query = store_query(query.into_inner(), &caller)?;
     let page = site.store.conversations(&query).await?;
-    let now = clock::now();
+    let now = site.clock.now();
     let next = page
         .conversations
         .last()
@@ -93,7 +93,7 @@ pub(super) async fn show(
         .messages(conversation.id, before, HISTORY)
         .await?;
     Ok(Json(
-        ConversationShape::new(&conversation, clock::now()).with(messages),
+        ConversationShape::new(&conversation, site.clock.now()).with(messages),
     ))
 }
 
@@ -288,7 +288,7 @@ async fn act(
     let acted = acted(site, caller, conversation.id, act, None).await?;
     Ok(Json(ConversationShape::new(
         &acted.conversation,
-        clock::now(),
+        site.clock.now(),
     )))
 }
 
@@ -301,7 +301,7 @@ async fn acted(
 ) -> Result<store::Acted, Problem> {
     match site
         .store
-        .act(id, act, &caller.name, clock::now(), clock::seed())
+        .act(id, act, &caller.name, site.clock.now(), chance::seed())
         .await
     {
         Ok(acted) => Ok(acted),

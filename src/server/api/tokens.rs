@@ -8,9 +8,9 @@ use secrecy::ExposeSecret as _;
 use super::json_body;
 use super::shapes::{MadeTokenShape, NewToken, ProblemShape, TokenShape, TokensShape};
 use crate::model::{AccountName, ApiToken};
+use crate::server::Site;
 use crate::server::access::{Admin, Caller, RESERVED, digest, new_token};
 use crate::server::error::{Code, Problem};
-use crate::server::{Site, clock};
 
 /// The longest name.
 const NAME_LENGTH: usize = 64;
@@ -82,7 +82,7 @@ pub(super) async fn add(
         role,
         accounts: accounts?,
         sha256: digest(secret.expose_secret()),
-        created_at: clock::now(),
+        created_at: site.clock.now(),
     };
     if RESERVED.contains(&name.as_str()) || !site.store.add_token(token.clone()).await? {
         return Err(Problem::new(

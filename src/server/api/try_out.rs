@@ -13,10 +13,10 @@ use crate::decide::tried::{Tried, tried};
 use crate::decide::{ActiveRules, Memory, decide, inline};
 use crate::model::{AccountName, Conversation, FileChanges, Incoming, OpenId, Time, TurnKey};
 use crate::rules::Asked;
+use crate::server::Site;
 use crate::server::access::{Agent, Caller};
 use crate::server::error::{Code, Problem};
 use crate::server::rules::Refused;
-use crate::server::{Site, clock};
 use crate::store::Query;
 
 /// The most a question may have, its draft included.
@@ -57,7 +57,7 @@ pub(super) async fn try_out(
         can_push: site.turns.can_push(&account),
         ..Memory::empty(account, key)
     };
-    let at = wanted.at.unwrap_or_else(clock::now);
+    let at = wanted.at.unwrap_or_else(|| site.clock.now());
     let rules = if wanted.draft.is_empty() {
         site.keeper.active()
     } else {

@@ -15,7 +15,6 @@ use crate::model::media::hex;
 use crate::model::{FileChanges, RuleFiles};
 use crate::rules::edit::Located;
 use crate::rules::{Diagnostic, FileSummary, RuleSet};
-use crate::server::clock;
 use crate::store::Pin;
 
 /// Where the directory keeps pictures, sounds and videos.
@@ -238,7 +237,7 @@ impl Keeper {
         let files = good.files.clone();
         let revision = self
             .store
-            .publish_revision(files, author, clock::now())
+            .publish_revision(files, author, self.media.clock.now())
             .await?;
         tracing::info!(rules.revision = revision, by = author, "rules published");
         Ok(revision)
@@ -256,7 +255,12 @@ impl Keeper {
                 set: good.set,
                 revision: Some(revision),
             },
-            Standing::live(digest, good.summaries, good.diagnostics),
+            Standing::live(
+                self.media.clock.now(),
+                digest,
+                good.summaries,
+                good.diagnostics,
+            ),
         )
         .await;
         Ok(Published {
@@ -298,7 +302,12 @@ impl Keeper {
             Standing {
                 state: State::Pinned,
                 problem: Some(is_pinned(revision)),
-                ..Standing::live(over.digest, below.files, below.diagnostics)
+                ..Standing::live(
+                    self.media.clock.now(),
+                    over.digest,
+                    below.files,
+                    below.diagnostics,
+                )
             },
         )
         .await;

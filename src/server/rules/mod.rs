@@ -25,7 +25,6 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
-use super::clock;
 use super::media::Media;
 use super::metrics::Metrics;
 use crate::decide::ActiveRules;
@@ -215,14 +214,14 @@ impl Keeper {
         };
         let revision = self
             .store
-            .publish_revision(files, "directory", clock::now())
+            .publish_revision(files, "directory", self.media.clock.now())
             .await?;
         self.goes_live(
             ActiveRules {
                 set,
                 revision: Some(revision),
             },
-            Standing::live(seen.digest, summaries, diagnostics),
+            Standing::live(self.media.clock.now(), seen.digest, summaries, diagnostics),
         )
         .await;
         Ok(())
@@ -279,10 +278,15 @@ impl Keeper {
 
 impl Standing {
     /// The directory is what runs, from now on.
-    fn live(digest: [u8; 32], files: Vec<FileSummary>, diagnostics: Vec<Diagnostic>) -> Self {
+    fn live(
+        now: Time,
+        digest: [u8; 32],
+        files: Vec<FileSummary>,
+        diagnostics: Vec<Diagnostic>,
+    ) -> Self {
         Self {
             state: State::Live,
-            loaded_at: clock::now(),
+            loaded_at: now,
             digest,
             files,
             diagnostics,

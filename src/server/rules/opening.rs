@@ -9,11 +9,11 @@ use super::judge::{Judged, errors, judge};
 use super::{
     Keeper, Refused, Standing, State, announce, away, is_pinned, runs_instead, scan, write,
 };
+use crate::clock::Clock;
 use crate::decide::ActiveRules;
-use crate::model::RuleFiles;
+use crate::model::{RuleFiles, Time};
 use crate::rules::diagnostic::render;
 use crate::rules::{Diagnostic, Lang, Options};
-use crate::server::clock;
 use crate::server::media::Media;
 use crate::server::metrics::Metrics;
 use crate::store::{self, Store};
@@ -44,6 +44,7 @@ impl From<Refused> for OpeningError {
 
 /// What is needed to judge and to keep rules.
 struct Bench<'a> {
+    clock: &'a Clock,
     directory: &'a std::path::Path,
     options: &'a Options,
     store: &'a dyn Store,
@@ -72,6 +73,7 @@ impl Keeper {
         })
         .await?;
         let bench = Bench {
+            clock: &media.clock,
             directory: &directory,
             options: &options,
             store: &*store,
@@ -130,7 +132,12 @@ impl Bench<'_> {
         let standing = Standing {
             state: State::Pinned,
             problem: Some(is_pinned(pin.revision)),
-            ..Standing::live(seen.digest, below.files, below.diagnostics)
+            ..Standing::live(
+                self.clock.now(),
+                seen.digest,
+                below.files,
+                below.diagnostics,
+            )
         };
         Ok((active, standing, None))
     }
@@ -140,7 +147,7 @@ impl Bench<'_> {
         let files = match seen.files {
             Ok(files) => files,
             Err(reason) => {
-                let standing = bad(seen.digest, Judged::default());
+                let standing = bad(self.clock.now(), seen.digest, Judged::default());
                 return self.last_good(standing, reason).await;
             }
         };
@@ -149,17 +156,24 @@ impl Bench<'_> {
             let errors: Vec<Diagnostic> = errors(&judged.diagnostics).cloned().collect();
             let root = format!("{}/", self.directory.display());
             let shown = render(&errors, &files, &root, Lang::Zh, false);
-            return self.last_good(bad(seen.digest, judged), shown).await;
+            return self
+                .last_good(bad(self.clock.now(), seen.digest, judged), shown)
+                .await;
         };
         let revision = self
             .store
-            .publish_revision(files, "directory", clock::now())
+            .publish_revision(files, "directory", self.clock.now())
             .await?;
         let active = ActiveRules {
             set,
             revision: Some(revision),
         };
-        let standing = Standing::live(seen.digest, judged.files, judged.diagnostics);
+        let standing = Standing::live(
+            self.clock.now(),
+            seen.digest,
+            judged.files,
+            judged.diagnostics,
+        );
         Ok((active, standing, None))
     }
 
@@ -193,9 +207,9 @@ impl Bench<'_> {
     }
 }
 
-fn bad(digest: [u8; 32], judged: Judged) -> Standing {
+fn bad(now: Time, digest: [u8; 32], judged: Judged) -> Standing {
     Standing {
         state: State::Broken,
-        ..Standing::live(digest, judged.files, judged.diagnostics)
+        ..Standing::live(now, digest, judged.files, judged.diagnostics)
     }
 }

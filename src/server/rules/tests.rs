@@ -12,6 +12,7 @@ use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use super::*;
+use crate::clock::Clock;
 use crate::model::FileChanges;
 use crate::store::sled::SledStore;
 use crate::upload::{Cache, Uploader};
@@ -27,21 +28,23 @@ fn change(reply: &str) -> FileChanges {
 }
 
 async fn keeper(root: &Path) -> Arc<Keeper> {
+    let clock = Clock::system();
+    let now = clock.now();
     let (rules, data) = (root.join("rules"), root.join("data"));
     fs::create_dir(&rules).unwrap();
     fs::write(rules.join(FILE), rule("十点")).unwrap();
-    let store: Arc<dyn Store> = SledStore::open(&data, clock::now()).await.unwrap();
+    let store: Arc<dyn Store> = SledStore::open(&data, clock.now()).await.unwrap();
     let clients = HashMap::new();
     let uploader = Uploader::open(
         Arc::clone(&store),
         Cache::open(&data.join("uploads")).unwrap(),
         Vec::new(),
         &clients,
-        Arc::new(clock::now),
+        Arc::new(move || now),
         Arc::new(|_, _| {}),
     );
     let uploader = Arc::new(uploader.await.unwrap());
-    let media = Media::open(&data, Arc::clone(&store), uploader).unwrap();
+    let media = Media::open(&data, Arc::clone(&store), uploader, clock.clone()).unwrap();
     let metrics = Arc::new(Metrics::new().unwrap());
     let opened = Keeper::open(rules, Options::default(), store, metrics, Arc::new(media)).await;
     opened.unwrap().0

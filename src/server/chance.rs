@@ -1,16 +1,7 @@
-//! Reads the wall clock and the machine's randomness for the whole server.
-//! Owns: the only two impurities that have no port of their own. Uses: jiff, getrandom. Never: decides anything.
+//! Takes what nobody can guess from the machine, for the whole server.
+//! Owns: the only use of the machine's randomness. Uses: getrandom. Never: decides anything.
 
-use crate::model::{Time, TurnKey};
-
-/// The time now.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the edge at which time enters the server"
-)]
-pub fn now() -> Time {
-    jiff::Timestamp::now().into()
-}
+use crate::model::TurnKey;
 
 /// Bytes that nobody can guess.
 ///
