@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::decide::{ActiveRules, Asked, Decision, Memory, Outcome, PASSIVE_WRITTEN, Step, decide};
+use crate::model::desk::OnDuty;
 use crate::model::entry::{Move, Push, Spoken};
 use crate::model::message::PushError;
 use crate::model::{
@@ -28,6 +29,9 @@ pub type Media = Arc<dyn Fn(&AccountName) -> Arc<MediaIds> + Send + Sync>;
 /// Asks another system; always ends, within [`HOOK_WITHIN`](crate::model::hook::HOOK_WITHIN).
 pub type AskHook = Arc<dyn Fn(HookCall) -> BoxFuture<'static, HookAnswer> + Send + Sync>;
 
+/// Says who is there to answer now.
+pub type WhoIsOnDuty = Arc<dyn Fn() -> Arc<OnDuty> + Send + Sync>;
+
 /// What a turn asks of the world besides the store and the rules.
 #[derive(Clone)]
 pub struct World {
@@ -37,6 +41,8 @@ pub struct World {
     pub media: Media,
     /// Other systems.
     pub ask_hook: AskHook,
+    /// Who is there to answer.
+    pub on_duty: WhoIsOnDuty,
 }
 
 impl World {
@@ -44,6 +50,7 @@ impl World {
     pub fn empty() -> Self {
         Self {
             can_push: HashMap::new(),
+            on_duty: Arc::new(Arc::<OnDuty>::default),
             media: Arc::new(|_| Arc::new(MediaIds::none())),
             ask_hook: Arc::new(|_| {
                 Box::pin(std::future::ready(HookAnswer::Failed(HookFault::Offline)))
@@ -184,6 +191,7 @@ impl Turns {
             can_push: self.can_push(&account),
             media: (self.world.media)(&account),
             waiting: self.waiting(&account, conversation.as_deref(), &rules),
+            on_duty: (self.world.on_duty)(),
             account,
             key,
             conversation,

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::conversation::{Conversation, State};
+use crate::model::desk::OnDuty;
 use crate::model::entry::{Answer, Move, Priority, Reason, Spoken};
 use crate::model::{
     AccountName, By, Content, EventKind, Incoming, MediaIds, Noted, OpenId, Reply, RuleId, Time,
@@ -60,6 +61,8 @@ pub struct Memory {
     pub media: Arc<MediaIds>,
     /// How many other conversations of the account wait for a person.
     pub waiting: u32,
+    /// Who is there to answer.
+    pub on_duty: Arc<OnDuty>,
 }
 
 impl Memory {
@@ -73,6 +76,7 @@ impl Memory {
             can_push: true,
             media: Arc::new(MediaIds::Assumed),
             waiting: 0,
+            on_duty: Arc::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::iter;
+use std::time::Duration;
 
 use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -136,6 +137,26 @@ impl Calendar {
             .unwrap_or((at, at));
         let horizon = self.horizon(at);
         (horizon.is_none_or(|horizon| end < horizon)).then_some(end)
+    }
+
+    /// When it has been open for `within` since `from`. Where it does not open that often in 400 days, as if it were open
+    /// from there on.
+    pub fn after_open(&self, from: Time, within: Duration) -> Time {
+        let (mut at, mut left) = (from, within);
+        loop {
+            let Some(start) = self.next_open(at) else {
+                return at.plus(left);
+            };
+            let Some(end) = self.next_close(start) else {
+                return start.plus(left);
+            };
+            let open = end.since(start);
+            if left <= open {
+                return start.plus(left);
+            }
+            left -= open;
+            at = end;
+        }
     }
 
     /// The stretches of time between `from` and `until` in which it is closed, in order.

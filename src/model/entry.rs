@@ -187,6 +187,26 @@ pub enum Move {
     },
     /// The follower left: window closed, queued pushes wait for a return.
     Unsubscribed,
+    /// To one person at once: who answered last and is on duty, or has the fewest conversations.
+    Assign {
+        /// Who.
+        to: AgentName,
+        /// Why.
+        reason: Reason,
+        /// How urgent.
+        priority: Priority,
+        /// What the rule that hands over says about it.
+        note: Option<Arc<str>>,
+    },
+    /// A person is told of danger: the priority rises, whoever owns it keeps it, else it goes to the queue.
+    Raise {
+        /// Why.
+        reason: Reason,
+        /// How urgent.
+        priority: Priority,
+        /// The words that say so, for people.
+        note: Option<Arc<str>>,
+    },
 }
 
 /// Why a conversation waits for a person.
@@ -205,6 +225,10 @@ pub enum Reason {
     Hook,
     /// A rule covers the message, but what it says cannot be sent now.
     Unsendable,
+    /// The follower asks for a person.
+    Asked,
+    /// Words of `_crisis.toml`, or what stands for them.
+    Crisis,
 }
 
 impl Reason {
@@ -217,6 +241,8 @@ impl Reason {
             Self::Form => "form",
             Self::Hook => "hook",
             Self::Unsendable => "unsendable",
+            Self::Asked => "asked",
+            Self::Crisis => "crisis",
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum By {
     System,
     /// A question of the rules: of a form, with the words that end it, or which of the closest rules is meant.
     Form,
+    /// A line of `_crisis.toml`.
+    Crisis,
 }
 
 impl By {

@@ -2,6 +2,7 @@
 //! Owns: shapes, limits and the legal changes of a conversation. Uses: nothing of ours. Never: I/O, the clock, a wire format.
 
 pub mod access;
+pub mod alert;
 pub mod calendar;
 pub mod conversation;
 pub mod desk;
@@ -18,6 +19,7 @@ pub mod time;
 pub mod window;
 
 pub use access::{ApiToken, Role};
+pub use alert::{Alert, AlertChannel, AlertKind, ChannelKind};
 pub use calendar::Calendar;
 pub use conversation::{Act, Conversation, Refusal, State};
 pub use entry::{Answer, Change, Entry, Turn};

@@ -321,15 +321,24 @@ impl AccountMetrics {
                 By::Form => self.route("passive", "form", "ok"),
                 By::Ack => self.acks.inc(),
                 By::System => self.route("passive", "system", "ok"),
+                By::Crisis => self.route("passive", "crisis", "ok"),
                 By::Agent | By::Follower => {}
             }
         }
         if outcome == Outcome::Held {
             self.route("held", "agent", "ok");
         }
-        if let Some(Move::Escalate {
-            reason, priority, ..
-        }) = &answered.moved
+        if let Some(
+            Move::Escalate {
+                reason, priority, ..
+            }
+            | Move::Assign {
+                reason, priority, ..
+            }
+            | Move::Raise {
+                reason, priority, ..
+            },
+        ) = &answered.moved
         {
             if *reason == Reason::Unmatched {
                 self.unmatched.inc();

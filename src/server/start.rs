@@ -17,6 +17,7 @@ use super::{Application, Settings, Site, bind};
 use crate::clock::Clock;
 use crate::delivery::{Delivery, Renew};
 use crate::hook::HookCaller;
+use crate::model::desk::OnDuty;
 use crate::model::{AccountName, Time};
 use crate::rules;
 use crate::store::sled::{Settings as StoreSettings, SledStore};
@@ -137,6 +138,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         can_push: can_push.collect(),
         ask_hook: ask_hook(settings, &metrics),
         media: ids_of(&uploader),
+        on_duty: Arc::new(Arc::<OnDuty>::default),
     };
     let turns = Arc::new(Turns::new(
         Arc::clone(&store),

@@ -181,6 +181,17 @@ impl Conversation {
                 reason,
                 priority,
                 note,
+            }
+            | Move::Raise {
+                reason,
+                priority,
+                note,
+            }
+            | Move::Assign {
+                reason,
+                priority,
+                note,
+                ..
             } => {
                 // A person may have taken it since the turn was decided.
                 let is_open = matches!(
