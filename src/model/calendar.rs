@@ -32,7 +32,7 @@ const YEAR_AFTER: i32 = 180;
 /// not, and a closed Friday does not open them.
 ///
 /// Local times that a clock change skips are taken as the moment of the change; those that it repeats as the first of both.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
     zone: TimeZone,
     /// From Monday; each day's spans in order.

@@ -13,7 +13,7 @@ use super::time::Time;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The settings of the desk: `[desk]` of the configuration, overridden by `rules/_desk.toml`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeskSettings {
     /// What a follower reads when a message goes to a person; `{topic}` and `{promise}` are filled in. Empty: silence.
     pub ack: Arc<str>,

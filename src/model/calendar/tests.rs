@@ -317,7 +317,7 @@ proptest! {
     #[test]
     fn next_open_is_the_first_open_moment(calendar in any_calendar(), now in any_moment(), share in 0.0..1.0) {
         let Some(next) = calendar.next_open(now) else {
-            let later = now.plus(std::time::Duration::from_secs(86400).mul_f64(390.0 * share));
+            let later = now.plus(Duration::from_secs(86400).mul_f64(390.0 * share));
             prop_assert!(!calendar.is_open(later));
             return Ok(());
         };
@@ -337,7 +337,7 @@ proptest! {
 
     #[test]
     fn closed_stretches_agree_with_is_open(calendar in any_calendar(), now in any_moment(), hours in 0_u64..2000, share in 0.0..1.0) {
-        let until = now.plus(std::time::Duration::from_secs(hours * 3600));
+        let until = now.plus(Duration::from_secs(hours * 3600));
         let closed: Vec<_> = calendar.closed_stretches(now, until).collect();
         let moment = now.plus(until.since(now).mul_f64(share));
         if moment < until {
