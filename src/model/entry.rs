@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::conversation::Timer;
 use super::ids::{AccountName, AgentName, ConversationId, MessageId, RuleId, TurnKey};
 use super::incoming::Incoming;
 use super::message::{By, Delivery, Direction, Message, PushError};
@@ -91,6 +92,97 @@ pub enum Change {
         /// All tags from now on.
         tags: Vec<Box<str>>,
     },
+    /// It was given to somebody, or taken from whoever had it.
+    Assigned {
+        /// The id of the line that says so.
+        id: MessageId,
+        /// Who did it: a lead, the owner, or the one who takes it over.
+        by: AgentName,
+        /// Who has it now.
+        to: AgentName,
+        /// Why, for colleagues; may be empty.
+        reason: Box<str>,
+    },
+    /// It went back to the queue, and its owner did not do that.
+    Unassigned {
+        /// Who had it.
+        from: AgentName,
+        /// Why.
+        why: Left,
+    },
+    /// A person gave it back to the rules.
+    HandedBack {
+        /// Who.
+        by: AgentName,
+    },
+    /// A person put it off.
+    Snoozed {
+        /// Who.
+        by: AgentName,
+        /// Until when, unless the follower writes before.
+        until: Time,
+    },
+    /// A person said how urgent it is.
+    Prioritised {
+        /// Who.
+        by: AgentName,
+        /// How urgent.
+        priority: Priority,
+    },
+    /// A person said what colleagues call the follower.
+    Remarked {
+        /// Who.
+        by: AgentName,
+        /// What; empty for nothing.
+        remark: Box<str>,
+    },
+    /// A person has seen that an episode ended without an answer.
+    Acknowledged {
+        /// Who.
+        by: AgentName,
+    },
+    /// A person answered by another way: in WeChat's own console, by telephone.
+    Elsewhere {
+        /// The id of the line that says so.
+        id: MessageId,
+        /// Who.
+        by: AgentName,
+        /// What was answered.
+        text: Box<str>,
+    },
+    /// The next message goes to Tencent's desk.
+    ToDesk {
+        /// Who decided so.
+        by: AgentName,
+        /// Which agent of that desk; empty for its pool.
+        agent: Box<str>,
+    },
+    /// The owner is still there.
+    Seen {
+        /// Who.
+        by: AgentName,
+    },
+    /// Something happened by itself.
+    Elapsed {
+        /// What.
+        timer: Timer,
+    },
+    /// What was held was not collected in time, and is given up.
+    Uncollected {
+        /// Which.
+        pushes: Vec<MessageId>,
+    },
+}
+
+/// Why a conversation was taken from its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Left {
+    /// The owner went off duty.
+    OffDuty,
+    /// The owner may not work here any more.
+    Disabled,
+    /// A lead gave it back.
+    Lead(AgentName),
 }
 
 /// One push from WeChat and what came of it.

@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod media;
 mod metrics;
+mod presence;
 mod remote;
 mod rules;
 mod settings;
@@ -36,6 +37,7 @@ use access::Access;
 use error::{Code, Problem};
 use media::Media;
 use metrics::Metrics;
+use presence::Presence;
 use remote::Proxies;
 use rules::Keeper;
 use webhook::Door;
@@ -65,6 +67,7 @@ struct Site {
     metrics: Arc<Metrics>,
     max_skew: Duration,
     clock: Clock,
+    presence: Presence,
 }
 
 impl Site {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::access::Access;
 use super::media::{Media, UPLOADS};
 use super::metrics::Metrics;
+use super::presence::Presence;
 use super::remote::Proxies;
 use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
@@ -170,6 +171,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         proxies: Proxies::new(settings.trusted_proxies.clone()),
         max_skew: settings.max_skew,
         clock: settings.clock.clone(),
+        presence: Presence::default(),
         turns,
         keeper: Arc::clone(&keeper),
         backtest: tokio::sync::Mutex::default(),

@@ -12,8 +12,8 @@ use crate::model::conversation::Refusal;
 use crate::model::entry::{Push, Settled};
 use crate::model::media::Sha256Hash;
 use crate::model::{
-    AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, Incoming, MediaKind,
-    Message, MessageId, OpenId, Reply, RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
+    AccountName, Act, Actor, ApiToken, Conversation, ConversationId, Incoming, MediaKind, Message,
+    MessageId, OpenId, Reply, RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
 };
 use async_trait::async_trait;
 
@@ -70,7 +70,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         conversation: ConversationId,
         act: Act,
-        by: &AgentName,
+        by: &Actor,
         now: Time,
         seed: TurnKey,
     ) -> Result<Acted, ActError>;

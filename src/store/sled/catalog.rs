@@ -45,7 +45,7 @@ pub(super) fn put<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> Result<()
 pub(super) fn format(disk: &Disk) -> Result<Format, Error> {
     match disk.find(Map::Catalog, FORMAT_KEY)? {
         Some(value) => opened_as(&value, "the format").map(|(format, _)| format),
-        None => set_format(disk).map(|()| Format::Second),
+        None => set_format(disk).map(|()| Format::default()),
     }
 }
 

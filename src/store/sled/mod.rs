@@ -23,6 +23,7 @@ mod pruning;
 mod queue;
 mod revisions;
 mod seats;
+mod second_format;
 mod settings;
 mod shared;
 mod shelves;
@@ -45,8 +46,8 @@ use self::shared::{Shared, blocking, durable, on_disk, written};
 use crate::model::entry::{Push, Settled};
 use crate::model::media::Sha256Hash;
 use crate::model::{
-    AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, MediaKind, Message,
-    MessageId, OpenId, RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
+    AccountName, Act, Actor, ApiToken, Conversation, ConversationId, MediaKind, Message, MessageId,
+    OpenId, RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
 };
 use crate::store::{
     ActError, Acted, Claim, Error, Health, Page, Past, Pin, Query, Revision, Store, Taken, Ticket,
@@ -152,7 +153,7 @@ impl Store for SledStore {
         &self,
         conversation: ConversationId,
         act: Act,
-        by: &AgentName,
+        by: &Actor,
         now: Time,
         seed: TurnKey,
     ) -> Result<Acted, ActError> {
