@@ -105,6 +105,8 @@ pub enum Change {
     },
     /// It went back to the queue, and its owner did not do that.
     Unassigned {
+        /// The id of the line that says so.
+        id: MessageId,
         /// Who had it.
         from: AgentName,
         /// Why.
@@ -299,6 +301,16 @@ pub enum Move {
         /// The words that say so, for people.
         note: Option<Arc<str>>,
     },
+}
+
+impl Move {
+    /// Whether a person has to answer because of it.
+    pub const fn calls_people(&self) -> bool {
+        matches!(
+            self,
+            Self::Escalate { .. } | Self::Assign { .. } | Self::Raise { .. }
+        )
+    }
 }
 
 /// Why a conversation waits for a person.

@@ -12,8 +12,9 @@ use crate::model::conversation::Refusal;
 use crate::model::entry::{Push, Settled};
 use crate::model::media::Sha256Hash;
 use crate::model::{
-    AccountName, Act, Actor, ApiToken, Conversation, ConversationId, Incoming, MediaKind, Message,
-    MessageId, OpenId, Reply, RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
+    AccountName, Act, Actor, AgentName, ApiToken, Conversation, ConversationId, Incoming,
+    MediaKind, Message, MessageId, OpenId, Reply, RuleFiles, State, Time, Turn, TurnKey,
+    UploadedMedia,
 };
 use async_trait::async_trait;
 
@@ -216,6 +217,35 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error`] when it could not be written.
     async fn erase(&self, account: &AccountName, follower: &OpenId) -> Result<bool, Error>;
 
+    /// Says when something happens to a conversation by itself, from now on; looks at every conversation once. The
+    /// function is asked after every change of a conversation and must be quick.
+    fn set_alarms(&self, alarm: AlarmOf);
+
+    /// The conversations to which something is due by now, longest overdue first, at most `limit`.
+    fn due(&self, now: Time, limit: usize) -> Vec<Arc<Conversation>>;
+
+    /// When something is due next.
+    fn next_alarm_at(&self) -> Option<Time>;
+
+    /// Waits until something may be due earlier than before; may return early, never late.
+    async fn alarms_changed(&self);
+
+    /// How many conversations this person has to answer.
+    fn load(&self, agent: &AgentName) -> usize;
+
+    /// Notes when something that has a name happened last: what happens once a day happens once over a restart too. Durable
+    /// on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn mark(&self, name: &str, at: Time) -> Result<(), Error>;
+
+    /// What was noted last under this name.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    async fn marked(&self, name: &str) -> Result<Option<Time>, Error>;
+
     /// How the store is.
     fn health(&self) -> Health;
 
@@ -225,6 +255,9 @@ pub trait Store: Send + Sync + 'static {
     /// Writes everything down and lets go of the files. Verbs after this fail.
     async fn close(&self);
 }
+
+/// When something happens to a conversation by itself next, if ever.
+pub type AlarmOf = Arc<dyn Fn(&Conversation) -> Option<Time> + Send + Sync>;
 
 /// What a claim found.
 #[derive(Debug)]

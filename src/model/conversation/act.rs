@@ -231,6 +231,7 @@ impl Conversation {
                 None => return Err(Refusal::Unowned),
                 Some(owner) if *owner == name => Change::Released { by: name },
                 Some(owner) => Change::Unassigned {
+                    id: MessageId::at(now, 0, seed),
                     from: owner.clone(),
                     why: Left::Lead(name),
                 },
@@ -323,6 +324,7 @@ impl Conversation {
             Act::Seen => Change::Seen { by: name },
             Act::Leave { who, .. } if !self.is_owned_by(who) => return Ok(Acted::Already(None)),
             Act::Leave { who, why } => Change::Unassigned {
+                id: MessageId::at(now, 0, seed),
                 from: who.clone(),
                 why: why.clone(),
             },

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::lines::{assigned, elsewhere, note};
+use super::lines::{assigned, elsewhere, note, unassigned};
 use super::{
     Conversation, Desk, KEYS_KEPT, QUESTIONS_KEPT, REPEAT_WITHIN, State, Timer, Trigger, next,
 };
@@ -57,9 +57,10 @@ impl Conversation {
                     self.last_message = Some(line);
                 }
             }
-            Change::Unassigned { from, .. } => {
+            Change::Unassigned { id, from, why } => {
                 if self.is_owned_by(from) {
                     self.leave(now);
+                    self.last_message = Some(unassigned(*id, from, why, now));
                 }
             }
             Change::HandedBack { .. } => self.to_bot(Trigger::HandedBack, now),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::model::entry::{Change, Entry};
+use crate::model::entry::{Change, Entry, Left};
 use crate::model::ids::{AgentName, MessageId};
 use crate::model::message::{By, Delivery, Direction, Message};
 use crate::model::time::Time;
@@ -15,6 +15,7 @@ pub fn line(entry: &Entry) -> Option<Message> {
         Change::Noted { id, by, text } => Some(note(*id, by, text, at)),
         Change::Assigned { id, by, to, reason } => assigned(*id, by, to, reason, at),
         Change::Elsewhere { id, by, text } => Some(elsewhere(*id, by, text, at)),
+        Change::Unassigned { id, from, why } => Some(unassigned(*id, from, why, at)),
         _ => None,
     }
 }
@@ -51,6 +52,19 @@ pub(super) fn assigned(
         (false, false) => format!("转给 {to}:{reason}").into(),
     };
     Some(note(id, by, &text, at))
+}
+
+/// Why the conversation left its owner.
+pub(super) fn unassigned(id: MessageId, from: &AgentName, why: &Left, at: Time) -> Message {
+    let (by, text) = match why {
+        Left::OffDuty => (from, format!("{from} 下班了,会话回到队列")),
+        Left::Disabled => (from, format!("{from} 的账号停用了,会话回到队列")),
+        Left::Lead(lead) => (lead, format!("从 {from} 手里退回队列")),
+    };
+    Message {
+        by: By::System,
+        ..note(id, by, &text, at)
+    }
 }
 
 /// An answer that took another way.

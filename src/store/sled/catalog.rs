@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::media::Sha256Hash;
-use crate::model::{AccountName, ApiToken, MediaKind, UploadedMedia};
+use crate::model::{AccountName, ApiToken, MediaKind, Time, UploadedMedia};
 use crate::store::{Error, Pin};
 
 use super::disk::{Disk, Map};
@@ -16,6 +16,7 @@ const HEAD_KEY: &[u8] = b"head";
 const PIN_KEY: &[u8] = b"pin";
 const MEDIA: &[u8] = b"media/";
 const TOKEN: &[u8] = b"token/";
+const MARK: &[u8] = b"mark/";
 
 pub(super) fn named(prefix: &[u8], name: &[u8]) -> Vec<u8> {
     [prefix, name].concat()
@@ -138,6 +139,16 @@ pub(super) fn forget_media(
 fn media_key(account: &AccountName, kind: MediaKind, hash: &Sha256Hash) -> Vec<u8> {
     let (account, kind) = (account.as_str().as_bytes(), kind.word().as_bytes());
     [MEDIA, account, b"/", kind, b"/", hash].concat()
+}
+
+/// See [`crate::store::Store::mark`].
+pub(super) fn mark(disk: &Disk, name: &str, at: Time) -> Result<(), Error> {
+    put_durably(disk, &named(MARK, name.as_bytes()), &at)
+}
+
+/// See [`crate::store::Store::marked`].
+pub(super) fn marked(disk: &Disk, name: &str) -> Result<Option<Time>, Error> {
+    find(disk, &named(MARK, name.as_bytes()), "a mark")
 }
 
 /// See [`crate::store::Store::add_token`].

@@ -1,5 +1,5 @@
 //! Keeps every conversation in memory, found by follower or by id.
-//! Owns: the tables of seats, the counts per state, which push is next. Uses: lanes, outbox. Never: the disk.
+//! Owns: the tables of seats, the counts per state and person, which push and which alarm is next. Uses: lanes, schedule. Never: the disk.
 //!
 //! Locks are taken in this order: a seat, then a table, the counts or the outbox. A table's lock is never held while a seat
 //! is locked.
@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ahash::RandomState;
+use arc_swap::ArcSwapOption;
 use hashbrown::{HashMap, HashTable};
 use parking_lot::Mutex;
 
-use crate::model::{AccountName, Conversation, ConversationId, OpenId, State};
+use crate::model::{AccountName, AgentName, Conversation, ConversationId, OpenId, State, Time};
 
 use super::lanes::Lane;
-use super::outbox::{Due, Outbox};
+use super::schedule::{Alarm, Due, Schedule};
+use crate::store::AlarmOf;
 
 const SHARDS: usize = 64;
 const NO_ROW: u32 = u32::MAX;
@@ -48,15 +50,19 @@ pub(super) struct Live {
     pub(super) lane: Lane,
     /// What the outbox knows of this conversation.
     due: Option<Due>,
+    /// What the alarms know of it.
+    alarm: Option<Alarm>,
     /// The seat was given up: look again.
     pub(super) is_gone: bool,
 }
 
 /// What the tables know of a conversation.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Known {
     id: Option<ConversationId>,
     state: Option<State>,
+    /// Who has to answer it.
+    burdened: Option<AgentName>,
 }
 
 impl Known {
@@ -64,6 +70,9 @@ impl Known {
         Self {
             id: conversation.map(|conversation| conversation.id),
             state: conversation.map(|conversation| conversation.state),
+            burdened: conversation
+                .filter(|conversation| conversation.state == State::Assigned)
+                .and_then(|conversation| conversation.owner.clone()),
         }
     }
 }
@@ -74,7 +83,11 @@ pub(super) struct Seats {
     followers: Vec<Mutex<HashTable<Arc<Seat>>>>,
     ids: Vec<Mutex<HashMap<ConversationId, Arc<Seat>, RandomState>>>,
     counts: Mutex<HashMap<(AccountName, State), usize, RandomState>>,
-    pub(super) outbox: Outbox,
+    loads: Mutex<HashMap<AgentName, usize, RandomState>>,
+    pub(super) outbox: Schedule<Due>,
+    pub(super) alarms: Schedule<Alarm>,
+    /// When something happens to a conversation by itself.
+    alarm_of: ArcSwapOption<AlarmOf>,
 }
 
 impl Seats {
@@ -87,7 +100,10 @@ impl Seats {
                 .collect(),
             ids: std::iter::repeat_with(ids).take(SHARDS).collect(),
             counts: Mutex::new(HashMap::with_hasher(hasher.clone())),
-            outbox: Outbox::default(),
+            loads: Mutex::new(HashMap::with_hasher(hasher.clone())),
+            outbox: Schedule::default(),
+            alarms: Schedule::default(),
+            alarm_of: ArcSwapOption::empty(),
             hasher,
         }
     }
@@ -171,6 +187,7 @@ impl Seats {
         live.conversation = next;
         live.last = last;
         self.count(&seat.account, before.state, after.state);
+        self.burden(before.burdened, after.burdened);
         if before.id != after.id {
             if let Some(id) = before.id {
                 self.id_table(id).lock().remove(&id);
@@ -183,6 +200,65 @@ impl Seats {
             self.outbox.replace(live.due, due, seat);
             live.due = due;
         }
+        self.alarm(seat, live);
+    }
+
+    /// Looks when something happens to a conversation by itself.
+    fn alarm(&self, seat: &Arc<Seat>, live: &mut Live) {
+        let alarm_of = self.alarm_of.load();
+        let alarm = live.conversation.as_ref().and_then(|known| {
+            let at = alarm_of.as_ref()?(known)?;
+            let conversation = known.id;
+            Some(Alarm { at, conversation })
+        });
+        if alarm != live.alarm {
+            self.alarms.replace(live.alarm, alarm, seat);
+            live.alarm = alarm;
+        }
+    }
+
+    /// See [`crate::store::Store::set_alarms`].
+    pub(super) fn set_alarms(&self, alarm_of: AlarmOf) {
+        self.alarm_of.store(Some(Arc::new(alarm_of)));
+        let mut seats = Vec::new();
+        for table in &self.followers {
+            seats.extend(table.lock().iter().cloned());
+            for seat in seats.drain(..) {
+                self.alarm(&seat, &mut seat.live.lock());
+            }
+        }
+    }
+
+    /// See [`crate::store::Store::due`].
+    pub(super) fn alarmed(&self, now: Time, limit: usize) -> Vec<Arc<Conversation>> {
+        let seats = self.alarms.due(now, limit);
+        let known = seats
+            .iter()
+            .filter_map(|seat| seat.live.lock().conversation.clone());
+        known.collect()
+    }
+
+    fn burden(&self, before: Option<AgentName>, after: Option<AgentName>) {
+        if before == after {
+            return;
+        }
+        let mut loads = self.loads.lock();
+        if let Some(before) = before
+            && let Some(load) = loads.get_mut(&before)
+        {
+            *load = load.saturating_sub(1);
+            if *load == 0 {
+                loads.remove(&before);
+            }
+        }
+        if let Some(after) = after {
+            *loads.entry(after).or_default() += 1;
+        }
+    }
+
+    /// See [`crate::store::Store::load`].
+    pub(super) fn load(&self, agent: &AgentName) -> usize {
+        self.loads.lock().get(agent).copied().unwrap_or_default()
     }
 
     fn count(&self, account: &AccountName, before: Option<State>, after: Option<State>) {
