@@ -16,6 +16,7 @@ mod crowd;
 mod import;
 mod keys;
 mod operation;
+mod people;
 mod rules;
 mod rules_life;
 mod simulator;

@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod media;
 mod metrics;
+mod people;
 mod remote;
 mod rules;
 mod settings;
@@ -36,6 +37,7 @@ use access::Access;
 use error::{Code, Problem};
 use media::Media;
 use metrics::Metrics;
+use people::People;
 use remote::Proxies;
 use rules::Keeper;
 use webhook::Door;
@@ -61,6 +63,7 @@ struct Site {
     doors: AHashMap<String, Door>,
     proxies: Proxies,
     access: Access,
+    people: People,
     media: Arc<Media>,
     metrics: Arc<Metrics>,
     max_skew: Duration,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::access::Access;
 use super::media::{Media, UPLOADS};
 use super::metrics::Metrics;
+use super::people::{Left, Load, People, Roster};
 use super::remote::Proxies;
 use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
@@ -17,12 +18,11 @@ use super::{Application, Settings, Site, bind};
 use crate::clock::Clock;
 use crate::delivery::{Delivery, Renew};
 use crate::hook::HookCaller;
-use crate::model::desk::OnDuty;
 use crate::model::{AccountName, Time};
 use crate::rules;
 use crate::store::sled::{Settings as StoreSettings, SledStore};
 use crate::store::{self, Store};
-use crate::turn::{self, AskHook, CanPush, Turns, World};
+use crate::turn::{self, AskHook, CanPush, Turns, WhoIsOnDuty, World};
 use crate::upload::{Cache, Uploader};
 use crate::wechat::Client;
 
@@ -134,11 +134,16 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         let can: CanPush = Arc::new(move || client.can_push());
         (name.clone(), can)
     });
+    let (load, left) = (load(), left());
+    let roster = Roster::open(Arc::clone(&store), load, left);
+    let roster = roster.await.map_err(StartError::Store)?;
+    let people = People::open(&store, Arc::clone(&roster), settings.clock.now());
+    let people = people.await.map_err(StartError::Store)?;
     let world = World {
         can_push: can_push.collect(),
         ask_hook: ask_hook(settings, &metrics),
         media: ids_of(&uploader),
-        on_duty: Arc::new(Arc::<OnDuty>::default),
+        on_duty: on_duty(&roster),
     };
     let turns = Arc::new(Turns::new(
         Arc::clone(&store),
@@ -156,6 +161,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     .renewing(renew(&uploader));
     let access = Access::new(
         Arc::clone(&store),
+        settings.clock.clone(),
         settings.api_token.as_ref(),
         &settings.data,
     )
@@ -174,6 +180,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         keeper: Arc::clone(&keeper),
         backtest: tokio::sync::Mutex::default(),
         access,
+        people,
         media,
         metrics,
     };
@@ -191,6 +198,22 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         keeper,
         notice,
     })
+}
+
+/// How many conversations somebody has. Nobody counts them yet.
+fn load() -> Load {
+    Arc::new(|_name| 0)
+}
+
+/// Who hears that somebody left.
+fn left() -> Left {
+    Arc::new(|name, why| tracing::info!(user = %name, ?why, "left the desk"))
+}
+
+/// Whom turns take for being there.
+fn on_duty(roster: &Arc<Roster>) -> WhoIsOnDuty {
+    let roster = Arc::clone(roster);
+    Arc::new(move || roster.now())
 }
 
 fn ask_hook(settings: &Settings, metrics: &Arc<Metrics>) -> AskHook {
