@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod alert;
+pub mod audit;
 pub mod calendar;
 pub mod conversation;
 pub mod desk;
@@ -12,6 +13,7 @@ pub mod ids;
 pub mod incoming;
 pub mod media;
 pub mod message;
+pub mod people;
 pub mod remembered;
 pub mod reply;
 pub mod rule_files;
@@ -20,14 +22,18 @@ pub mod window;
 
 pub use access::{ApiToken, Role};
 pub use alert::{Alert, AlertChannel, AlertKind, ChannelKind};
+pub use audit::{AuditPage, AuditQuery, AuditRecord, What};
 pub use calendar::Calendar;
 pub use conversation::{Act, Actor, Conversation, Refusal, State, Timer};
 pub use entry::{Answer, Change, Entry, Turn};
 pub use hook::{HookAnswer, HookCall, HookFault};
-pub use ids::{AccountName, AgentName, ConversationId, MessageId, OpenId, RuleId, TurnKey};
+pub use ids::{
+    AccountName, AgentName, ConversationId, MessageId, OpenId, RuleId, SessionId, TurnKey,
+};
 pub use incoming::{Content, Event, EventKind, Field, Incoming};
 pub use media::{MediaFile, MediaFormat, MediaIds, MediaKind, Picture, UploadedMedia};
 pub use message::{By, Delivery, Direction, Message};
+pub use people::{Session, User, UserChange, UserEdit, UserRefusal};
 pub use remembered::{Form, Noted, Offer, Remembered};
 pub use reply::{Article, Reply};
 pub use rule_files::{FileChanges, RuleFiles};

@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod media;
 mod metrics;
+mod people;
 mod presence;
 mod remote;
 mod rules;
@@ -38,6 +39,7 @@ use access::Access;
 use error::{Code, Problem};
 use media::Media;
 use metrics::Metrics;
+use people::People;
 use presence::Presence;
 use remote::Proxies;
 use rules::Keeper;
@@ -64,6 +66,7 @@ struct Site {
     doors: AHashMap<String, Door>,
     proxies: Proxies,
     access: Access,
+    people: People,
     media: Arc<Media>,
     metrics: Arc<Metrics>,
     max_skew: Duration,

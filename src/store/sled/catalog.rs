@@ -1,5 +1,5 @@
 //! Keeps what is neither message nor conversation, one small value each: API tokens, uploads, the format of it all.
-//! Owns: the catalog's keys. Uses: disk, the format of values. Never: rule files (see revisions).
+//! Owns: the catalog's keys. Uses: disk, the format of values. Never: rule files (see revisions), people (see people).
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -84,7 +84,7 @@ pub(super) fn prefixed(
         .try_for_each(|(name, value)| each(name, opened(value, "a catalog value")?))
 }
 
-fn put_durably<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> Result<(), Error> {
+pub(super) fn put_durably<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> Result<(), Error> {
     put(disk, key, value)?;
     disk.sync().map_err(Error::Unwritable)
 }
