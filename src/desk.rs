@@ -9,11 +9,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
+use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::decide::ActiveRules;
+use crate::model::audit::{AuditRecord, What};
 use crate::model::conversation::Refusal;
 use crate::model::desk::{Assign, DeskSettings, OnDuty};
 use crate::model::entry::{Left, Move, Priority, Reason};
@@ -250,6 +252,9 @@ impl Desk {
                     tracing::info!(conversation = %known.id, timer = timer.word(), "timer elapsed");
                     (self.world.observe)(known, &acted.conversation, timer);
                 }
+                if timer.is_none_or(is_on_record) && !acted.already {
+                    self.record(known, &acted.conversation, timer, now).await;
+                }
                 Ok(())
             }
             // Somebody was faster, or the follower is forgotten: what is due now is seen next time.
@@ -257,6 +262,39 @@ impl Desk {
                 ActError::Refused(Refusal::Changed | Refusal::OwnedBy(_), _) | ActError::NotFound,
             ) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Puts on record what the desk did. The journal has it as well: a record that the store refuses is only logged.
+    async fn record(
+        &self,
+        before: &Conversation,
+        after: &Conversation,
+        timer: Option<Timer>,
+        at: Time,
+    ) {
+        let what = timer.map_or(What::Released, |_| What::Elapsed);
+        let words = |known: &Conversation| {
+            let (state, owner) = (known.state.word(), known.owner.as_ref());
+            json!({ "state": state, "owner": owner, "version": known.version })
+        };
+        let mut then = words(after);
+        if let (Some(timer), Some(then)) = (timer, then.as_object_mut()) {
+            then.insert("timer".to_owned(), json!(timer.word()));
+        }
+        let record = AuditRecord {
+            seq: 0,
+            at,
+            by: Some(system()),
+            what: what.word().into(),
+            target: before.id.to_string().into(),
+            before: Some(words(before).to_string().into()),
+            after: Some(then.to_string().into()),
+            address: None,
+            account: Some(before.account.clone()),
+        };
+        if let Err(error) = self.store.audit(record).await {
+            tracing::error!(%error, conversation = %before.id, "what the desk did is not on record");
         }
     }
 
@@ -521,6 +559,11 @@ impl Desk {
         }
         hours.next_close(hours.next_open(now)?)
     }
+}
+
+/// Whether it is on record that this timer elapsed: what people were told, and what took a conversation from somebody.
+const fn is_on_record(timer: Timer) -> bool {
+    !matches!(timer, Timer::Quiet | Timer::Snooze | Timer::External)
 }
 
 /// What doing what is due came to.

@@ -72,6 +72,36 @@ acts! {
     RuleChanged = "rules.change";
     /// A rule was removed.
     RuleRemoved = "rules.remove";
+    /// Somebody took a conversation.
+    Claimed = "conversation.claim";
+    /// A conversation was given to somebody, or taken over.
+    Assigned = "conversation.assign";
+    /// A conversation went back to the queue.
+    Released = "conversation.release";
+    /// A conversation went back to the rules.
+    HandedBack = "conversation.handback";
+    /// An episode was ended.
+    Closed = "conversation.close";
+    /// A conversation was put off.
+    Snoozed = "conversation.snooze";
+    /// Somebody said how urgent a conversation is.
+    Prioritised = "conversation.priority";
+    /// Somebody wrote to colleagues.
+    Noted = "conversation.note";
+    /// Somebody said what a follower is called.
+    Tagged = "conversation.tags";
+    /// Somebody said what colleagues call a follower.
+    Remarked = "conversation.remark";
+    /// Somebody answered a follower.
+    Replied = "conversation.reply";
+    /// Somebody answered a follower by another way.
+    AnsweredElsewhere = "conversation.elsewhere";
+    /// Somebody sent a follower to Tencent's desk.
+    SentToDesk = "conversation.desk";
+    /// Somebody saw that an episode ended without an answer.
+    Acknowledged = "conversation.acknowledge";
+    /// Something happened to a conversation by itself.
+    Elapsed = "conversation.timer";
 }
 
 /// One act, written down for good.

@@ -106,7 +106,12 @@ fn every_act_is_on_record_once_and_stays() {
         acts.iter()
             .any(|act| act.contains(&format!(" {} ", what.word())))
     };
-    let missing: Vec<_> = What::ALL.iter().filter(|what| !is_covered(what)).collect();
+    // What happens to conversations is tried at the desk.
+    let is_elsewhere = |what: &What| what.word().starts_with("conversation.");
+    let missing: Vec<_> = What::ALL
+        .iter()
+        .filter(|what| !is_covered(what) && !is_elsewhere(what))
+        .collect();
     assert!(missing.is_empty(), "{missing:?} is not tried");
     assert_eq!(seqs, (1..=count).rev().collect::<Vec<_>>());
     for record in &records {

@@ -44,8 +44,7 @@ pub(super) async fn assign(
     let to = AgentName::parse(agent)
         .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
     act(
-        &site,
-        &caller,
+        (&site, &caller, &request),
         &id,
         Act::Assign {
             to,
@@ -73,10 +72,11 @@ pub(super) async fn hand_back(
     site: Data<Site>,
     id: Path<String>,
     lead: Query<AsLead>,
+    request: HttpRequest,
     mut payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     body::discard(&mut payload).await;
-    act_over(&site, &caller, &id, Act::HandBack, &lead).await
+    act_over((&site, &caller, &request), &id, Act::HandBack, &lead).await
 }
 
 /// Puts a conversation off until a time, at most 90 days, or until the follower writes.
@@ -103,7 +103,13 @@ pub(super) async fn snooze(
     payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     let Snooze { until } = json_body(&request, payload).await?;
-    act_over(&site, &caller, &id, Act::Snooze { until }, &lead).await
+    act_over(
+        (&site, &caller, &request),
+        &id,
+        Act::Snooze { until },
+        &lead,
+    )
+    .await
 }
 
 /// Says how urgent a conversation is; clocks and alerts begin anew. A crisis that is none is made `normal`, as a false alarm.
@@ -130,7 +136,13 @@ pub(super) async fn prioritise(
     payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     let Prioritise { priority } = json_body(&request, payload).await?;
-    act_over(&site, &caller, &id, Act::Prioritise { priority }, &lead).await
+    act_over(
+        (&site, &caller, &request),
+        &id,
+        Act::Prioritise { priority },
+        &lead,
+    )
+    .await
 }
 
 /// Says what colleagues call the follower, in place of what was said before; nobody need own the conversation.
@@ -155,7 +167,7 @@ pub(super) async fn remark(
     payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     let Remark { remark } = json_body(&request, payload).await?;
-    act(&site, &caller, &id, Act::Remark { remark }).await
+    act((&site, &caller, &request), &id, Act::Remark { remark }).await
 }
 
 /// Says that somebody has seen an episode that ended without an answer.
@@ -174,10 +186,11 @@ pub(super) async fn acknowledge(
     Agent(caller): Agent,
     site: Data<Site>,
     id: Path<String>,
+    request: HttpRequest,
     mut payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     body::discard(&mut payload).await;
-    act(&site, &caller, &id, Act::Acknowledge).await
+    act((&site, &caller, &request), &id, Act::Acknowledge).await
 }
 
 /// Says that the follower was answered by another way, in WeChat's own console or by telephone. Claims an unclaimed
@@ -205,7 +218,7 @@ pub(super) async fn elsewhere(
     payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     let Elsewhere { text } = json_body(&request, payload).await?;
-    act(&site, &caller, &id, Act::Elsewhere { text }).await
+    act((&site, &caller, &request), &id, Act::Elsewhere { text }).await
 }
 
 /// Has the follower's next message handed to Tencent's own desk: that is possible in answer to a message only.
@@ -232,8 +245,7 @@ pub(super) async fn to_desk(
 ) -> Result<Json<ConversationShape>, Problem> {
     let ToDesk { agent } = json_body(&request, payload).await?;
     act(
-        &site,
-        &caller,
+        (&site, &caller, &request),
         &id,
         Act::ToDesk {
             agent: agent.unwrap_or_default(),

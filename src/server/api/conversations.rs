@@ -3,18 +3,21 @@
 
 use actix_web::web::{Data, Json, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
 
 use super::shapes::{
     AsLead, Close, ConversationShape, ConversationWithMessages, ConversationsShape, ListQuery,
     MessageShape, NewReply, Note, PresenceShape, ProblemShape, RepliedShape, ShowQuery, Tags,
 };
 use super::{cursor, json_body};
+use crate::model::audit::What;
 use crate::model::{
     AccountName, Act, Actor, Conversation, ConversationId, Direction, MessageId, OpenId, Refusal,
     Reply, State,
 };
 use crate::server::access::{Agent, Caller, Viewer};
 use crate::server::error::{Code, Problem};
+use crate::server::people::Did;
 use crate::server::{Site, body, chance};
 use crate::store::{self, ActError};
 use crate::wechat::text::clean;
@@ -119,10 +122,11 @@ pub(super) async fn claim(
     Agent(caller): Agent,
     site: Data<Site>,
     id: Path<String>,
+    request: HttpRequest,
     mut payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     body::discard(&mut payload).await;
-    act(&site, &caller, &id, Act::Claim).await
+    act((&site, &caller, &request), &id, Act::Claim).await
 }
 
 /// Gives a conversation back to the queue.
@@ -143,10 +147,11 @@ pub(super) async fn release(
     site: Data<Site>,
     id: Path<String>,
     lead: Query<AsLead>,
+    request: HttpRequest,
     mut payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     body::discard(&mut payload).await;
-    act_over(&site, &caller, &id, Act::Release, &lead).await
+    act_over((&site, &caller, &request), &id, Act::Release, &lead).await
 }
 
 /// Ends the episode.
@@ -173,7 +178,13 @@ pub(super) async fn close(
     payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     let Close { outcome } = json_body(&request, payload).await?;
-    act_over(&site, &caller, &id, Act::Close { outcome }, &lead).await
+    act_over(
+        (&site, &caller, &request),
+        &id,
+        Act::Close { outcome },
+        &lead,
+    )
+    .await
 }
 
 /// Writes a note to colleagues; nobody need own the conversation.
@@ -199,7 +210,7 @@ pub(super) async fn note(
     payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     let Note { text } = json_body(&request, payload).await?;
-    act(&site, &caller, &id, Act::Note { text }).await
+    act((&site, &caller, &request), &id, Act::Note { text }).await
 }
 
 /// Says what the follower is called, in place of what was said before; nobody need own the conversation.
@@ -224,7 +235,7 @@ pub(super) async fn tag(
     payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     let Tags { tags } = json_body(&request, payload).await?;
-    act(&site, &caller, &id, Act::Tag { tags }).await
+    act((&site, &caller, &request), &id, Act::Tag { tags }).await
 }
 
 /// Answers the follower. Claims an unclaimed conversation.
@@ -278,7 +289,14 @@ pub(super) async fn reply(
         can_push,
         hold,
     };
-    let acted = acted(&site, &caller.actor(false), conversation.id, act, last_seen).await?;
+    let acted = acted(
+        (&site, &caller, &request),
+        &caller.actor(false),
+        &conversation,
+        act,
+        last_seen,
+    )
+    .await?;
     let message = acted
         .message
         .ok_or_else(|| Problem::new(Code::Internal, "the answer has no message"))?;
@@ -288,18 +306,19 @@ pub(super) async fn reply(
 
 /// Does something that answers with the conversation.
 pub(super) async fn act(
-    site: &Site,
-    caller: &Caller,
+    asked: Asked<'_>,
     id: &str,
     act: Act,
 ) -> Result<Json<ConversationShape>, Problem> {
-    act_over(site, caller, id, act, &AsLead::default()).await
+    act_over(asked, id, act, &AsLead::default()).await
 }
+
+/// Where something is asked, by whom, and how.
+pub(super) type Asked<'a> = (&'a Site, &'a Caller, &'a HttpRequest);
 
 /// The same, over the owner's head where a lead says so.
 pub(super) async fn act_over(
-    site: &Site,
-    caller: &Caller,
+    asked @ (site, caller, _): Asked<'_>,
     id: &str,
     act: Act,
     lead: &AsLead,
@@ -308,7 +327,7 @@ pub(super) async fn act_over(
     // Taking a conversation over is said by its own word, with a reason.
     let as_lead = lead.as_lead || matches!(act, Act::Assign { .. });
     let actor = caller.actor(as_lead);
-    let acted = acted(site, &actor, conversation.id, act, None).await?;
+    let acted = acted(asked, &actor, &conversation, act, None).await?;
     Ok(Json(shape(site, &acted.conversation)))
 }
 
@@ -319,18 +338,32 @@ fn shape(site: &Site, conversation: &Conversation) -> ConversationShape {
 }
 
 async fn acted(
-    site: &Site,
+    (site, caller, request): Asked<'_>,
     actor: &Actor,
-    id: ConversationId,
+    before: &Conversation,
     act: Act,
     last_seen: Option<MessageId>,
 ) -> Result<store::Acted, Problem> {
+    let id = before.id;
+    let what = what(&act);
     match site
         .store
         .act(id, act, actor, site.clock.now(), chance::seed())
         .await
     {
-        Ok(acted) => Ok(acted),
+        Ok(acted) => {
+            if let Some(what) = what.filter(|_| !acted.already) {
+                let did = Did::to(what, id.to_string())
+                    .in_account(&before.account)
+                    .before(standing(before))
+                    .after(standing(&acted.conversation));
+                // The journal has it as well: who acted is told that it was done.
+                if let Err(error) = site.audit(caller, request, did).await {
+                    tracing::error!(%error, conversation = %id, "an act is not on record");
+                }
+            }
+            Ok(acted)
+        }
         Err(ActError::NotFound) => Err(no_conversation()),
         Err(ActError::Refused(refusal, _)) => {
             let problem = Problem::from(&refusal);
@@ -343,6 +376,38 @@ async fn acted(
         }
         Err(ActError::Store(error)) => Err(error.into()),
     }
+}
+
+/// How an act is called on record; what only keeps a conversation with its owner is none.
+const fn what(act: &Act) -> Option<What> {
+    Some(match act {
+        Act::Claim => What::Claimed,
+        Act::Assign { .. } => What::Assigned,
+        Act::Release => What::Released,
+        Act::HandBack => What::HandedBack,
+        Act::Close { .. } => What::Closed,
+        Act::Snooze { .. } => What::Snoozed,
+        Act::Prioritise { .. } => What::Prioritised,
+        Act::Note { .. } => What::Noted,
+        Act::Tag { .. } => What::Tagged,
+        Act::Remark { .. } => What::Remarked,
+        Act::Reply { .. } => What::Replied,
+        Act::Elsewhere { .. } => What::AnsweredElsewhere,
+        Act::ToDesk { .. } => What::SentToDesk,
+        Act::Acknowledge => What::Acknowledged,
+        Act::Seen | Act::Leave { .. } | Act::Elapsed { .. } => return None,
+    })
+}
+
+/// What of a conversation is on record: nothing that a follower or an agent wrote.
+pub(in crate::server) fn standing(conversation: &Conversation) -> Value {
+    json!({
+        "state": conversation.state.word(),
+        "owner": conversation.owner,
+        "priority": conversation.priority,
+        "outcome": conversation.outcome,
+        "version": conversation.version,
+    })
 }
 
 /// The follower's messages after the one that was seen.

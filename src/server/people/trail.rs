@@ -47,10 +47,6 @@ impl Did {
     }
 
     /// The one account that it concerns: people who reach some accounts only may read of it then.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "erasing and exporting concern one account")
-    )]
     pub(in crate::server) fn in_account(mut self, account: &AccountName) -> Self {
         self.account = Some(account.clone());
         self
