@@ -14,7 +14,7 @@ use crate::model::entry::Priority;
 
 const HANDOFF: &[&str] = &["priority", "reason"];
 /// How priorities are written.
-const PRIORITIES: &[(&str, Priority)] = &[
+pub(super) const PRIORITIES: &[(&str, Priority)] = &[
     ("urgent", Priority::Urgent),
     ("high", Priority::High),
     ("normal", Priority::Normal),

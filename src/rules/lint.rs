@@ -24,8 +24,8 @@ mod twins;
 mod unused;
 
 pub(super) use asked::check as check_asked;
-pub(super) use due::{check_closings, check_over, check_review};
-pub(super) use keywords::check as check_keywords;
+pub(super) use due::{check_closings, check_desk_hours, check_over, check_review};
+pub(super) use keywords::{check as check_keywords, check_short};
 pub(super) use said::{check as check_said, check_promise};
 pub(super) use shadow::check as check_shadows;
 pub(super) use twins::check as check_twins;
