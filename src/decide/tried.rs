@@ -5,7 +5,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Decision, Step};
-use crate::model::entry::Priority;
 use crate::model::{Content, HookCall, Incoming, Reply, Time};
 use crate::rules::{Explained, Found, Matched, Question, RuleSet, normalize};
 
@@ -36,7 +35,7 @@ pub struct Tried {
 #[derive(Clone, Debug, Serialize)]
 pub struct CrisisFound {
     /// How urgent that is.
-    pub tier: Priority,
+    pub tier: &'static str,
     /// What people call it.
     pub name: Option<String>,
     /// Which words, and where.
@@ -62,7 +61,7 @@ pub fn tried(step: &Step, message: &Incoming, rules: &RuleSet, now: Time) -> Tri
                 decision: decision.outcome.word(),
                 step: decision.stage.word(),
                 crisis: decision.alarm.as_ref().map(|alarm| CrisisFound {
-                    tier: alarm.tier,
+                    tier: alarm.tier_word(),
                     name: alarm.name.as_deref().map(str::to_owned),
                     matched: alarm.matched.clone(),
                 }),

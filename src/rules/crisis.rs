@@ -8,6 +8,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::explain::Matched;
+use super::handoff;
 use super::index::{Lists, RuleSet};
 use super::line::Line;
 use super::normalize::{normalize, normalize_with_origins};
@@ -38,6 +39,11 @@ pub struct Alarm {
 }
 
 impl Alarm {
+    /// How urgent it is, as files and the API write it.
+    pub fn tier_word(&self) -> &'static str {
+        handoff::word(self.tier)
+    }
+
     /// What it is about, for people: 「食品安全:异物」.
     pub fn shown(&self) -> String {
         let mut words: Vec<&str> = Vec::new();

@@ -20,6 +20,12 @@ pub(super) const PRIORITIES: &[(&str, Priority)] = &[
     ("normal", Priority::Normal),
     ("low", Priority::Low),
 ];
+/// How a priority is written.
+pub(super) fn word(priority: Priority) -> &'static str {
+    let known = PRIORITIES.iter().find(|(_, known)| *known == priority);
+    known.map_or("", |(word, _)| word)
+}
+
 /// Bytes of a reason: it is a line, not a page.
 const REASON_LIMIT: usize = 300;
 

@@ -340,7 +340,11 @@ fn desk_settings_of_the_directory_win_over_those_of_the_configuration() {
         .unwrap();
     let desk = set.settings();
     assert_eq!(
-        (&*desk.ack, &*desk.sorry, desk.human_reserve),
+        (
+            &*set.lines().ack.fill(&|_| None),
+            &*desk.sorry,
+            desk.human_reserve
+        ),
         ("目录{", "配置", 2)
     );
     assert_eq!(desk.ack_every.as_secs(), 5400);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use super::super::diagnostic::{Code, Diagnostic, Fix, Words};
+use super::super::handoff;
 use super::super::moment::shown;
 use super::super::sheet::{Sheet, Text};
 use crate::model::desk::{DeskSettings, SlaClock};
@@ -96,15 +97,6 @@ pub(in crate::rules) fn check(sheet: &mut Sheet<'_>, text: &Text<'_>) {
     wide_braces(sheet, text);
 }
 
-const fn priority_word(priority: Priority) -> &'static str {
-    match priority {
-        Priority::Urgent => "urgent",
-        Priority::High => "high",
-        Priority::Normal => "normal",
-        Priority::Low => "low",
-    }
-}
-
 const fn clock_words(clock: SlaClock) -> (&'static str, &'static str) {
     match clock {
         SlaClock::Always => ("", ""),
@@ -128,7 +120,7 @@ pub(in crate::rules) fn check_promise(
         return;
     };
     let span = sheet.inside(text, at..at + word.len());
-    let (name, clock) = (priority_word(priority), clock_words(sla.clock));
+    let (name, clock) = (handoff::word(priority), clock_words(sla.clock));
     let first = shown(sla.first);
     let words = Words::new(
         format!(
