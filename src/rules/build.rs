@@ -608,6 +608,7 @@ impl<'o> Build<'o> {
             .words
             .build(|word| is_inner.get(widen(word)).copied().unwrap_or(false));
         lint::check_shadows(&self.spots, &self.set, self.files, remarks);
+        lint::check_overruled(&self.spots, &self.set, self.files, remarks);
         lint::check_twins(&self.spots, &self.set, self.files, remarks);
         lint::check_unused(&self.set, self.files, remarks);
         drop(self.spots);

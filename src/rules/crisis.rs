@@ -75,6 +75,7 @@ enum Meaning {
 pub(super) struct CrisisWords {
     entries: Vec<Crisis>,
     words: Words,
+    /// What each word means, as it was added.
     pairs: Vec<(Word, Meaning)>,
     meanings: Lists<Meaning>,
 }
@@ -112,7 +113,7 @@ impl CrisisWords {
 
     /// Makes what was added findable.
     pub(super) fn build(&mut self) {
-        self.meanings = Lists::new(std::mem::take(&mut self.pairs), self.words.len());
+        self.meanings = Lists::new(self.pairs.clone(), self.words.len());
         self.words.build(|_| true);
     }
 
@@ -155,6 +156,19 @@ impl CrisisWords {
             is_new
         });
         Some((best, places))
+    }
+
+    /// The word of danger because of which a text, or every text with this word in it, is never left to the rules.
+    pub(super) fn takes<'t>(&self, text: &'t str, is_whole: bool) -> Option<&'t str> {
+        let (entry, places) = self.scan(text)?;
+        // A longer phrase may except the word.
+        let is_excepted = |(phrase, meaning): &(Word, Meaning)| {
+            *meaning == Meaning::Except(entry) && self.words.text(*phrase).contains(text)
+        };
+        if !is_whole && self.pairs.iter().any(is_excepted) {
+            return None;
+        }
+        text.get(places.first()?.clone())
     }
 
     fn has_insult(&self, text: &str) -> bool {

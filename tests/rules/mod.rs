@@ -1,6 +1,7 @@
 //! Compiles rule files and asks them.
 
 mod commands;
+mod desk;
 mod documented;
 mod keys;
 mod lints;
