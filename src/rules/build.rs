@@ -92,10 +92,10 @@ impl<'o> Build<'o> {
             ..options.desk.clone()
         };
         let set = RuleSet {
-            lines: DeskLines::of(&settings, &Vec::new()),
-            crisis: CrisisWords::none(),
+            lines: Box::new(DeskLines::of(&settings, &Vec::new())),
+            crisis: Box::new(CrisisWords::none()),
             canned: Vec::new(),
-            settings,
+            settings: Box::new(settings),
             rules: Vec::new(),
             files: Vec::new(),
             accounts: Vec::new(),

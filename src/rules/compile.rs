@@ -214,7 +214,7 @@ fn read_settings(
 ) -> bool {
     let Some((path, bytes)) = files.0.iter().find(|(path, _)| path == name) else {
         if name == DESK_FILE {
-            build.set.lines = DeskLines::of(&build.set.settings, &build.set.calendars);
+            *build.set.lines = DeskLines::of(&build.set.settings, &build.set.calendars);
         }
         return false;
     };
@@ -259,7 +259,7 @@ fn read_desk(sheet: &mut Sheet<'_>, table: &DeTable<'_>, build: &mut Build<'_>) 
     let set = &mut build.set;
     let today = build.options.today;
     let allows_empty = desk_file::read(sheet, table, &mut set.settings, &set.calendars, today);
-    set.lines = DeskLines::of(&set.settings, &set.calendars);
+    *set.lines = DeskLines::of(&set.settings, &set.calendars);
     allows_empty
 }
 

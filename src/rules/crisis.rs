@@ -300,7 +300,7 @@ mod tests {
             let found = compiled(&entries).scan(&text);
             let expected = naive(&entries, &text);
             prop_assert_eq!(
-                found.as_ref().map(|(entry, _)| *entry as usize),
+                found.as_ref().map(|(entry, _)| usize::try_from(*entry).unwrap()),
                 expected.as_ref().map(|(entry, _)| *entry)
             );
             if let (Some((_, found)), Some((_, expected))) = (found, expected) {

@@ -64,7 +64,7 @@ pub(super) fn read(sheet: &mut Sheet<'_>, table: &DeTable<'_>, build: &mut Build
         }
     }
     found.build();
-    build.set.crisis = found;
+    *build.set.crisis = found;
 }
 
 fn entry(

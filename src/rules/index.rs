@@ -32,7 +32,7 @@ pub(super) type RuleNumber = u32;
 
 /// Everything that rules say, compiled; the files are not needed any more.
 pub struct RuleSet {
-    pub(super) settings: DeskSettings,
+    pub(super) settings: Box<DeskSettings>,
     pub(super) rules: Vec<Rule>,
     pub(super) files: Vec<Arc<str>>,
     /// Groups of accounts; a rule names one by its place.
@@ -70,9 +70,9 @@ pub struct RuleSet {
     pub(super) tests: InlineTests,
     pub(super) scripts: Vec<Script>,
     /// What is said around people's work.
-    pub(super) lines: DeskLines,
+    pub(super) lines: Box<DeskLines>,
     /// Words of danger.
-    pub(super) crisis: CrisisWords,
+    pub(super) crisis: Box<CrisisWords>,
     /// Answers that people use again and again.
     pub(super) canned: Vec<Canned>,
     /// Those of `_calendar.toml` with their names first, then hours that rules write out.
@@ -222,23 +222,18 @@ impl<T: Copy + Ord> Lists<T> {
 
 impl RuleSet {
     /// The settings of the desk: those given, as `_desk.toml` changed them.
-    pub const fn settings(&self) -> &DeskSettings {
+    pub fn settings(&self) -> &DeskSettings {
         &self.settings
     }
 
     /// What is said around people's work.
-    pub const fn lines(&self) -> &DeskLines {
+    pub fn lines(&self) -> &DeskLines {
         &self.lines
     }
 
     /// Answers that people use again and again, in the order of `_canned.toml`.
     pub fn canned(&self) -> &[Canned] {
         &self.canned
-    }
-
-    /// The zone of times that people read.
-    pub const fn timezone(&self) -> &TimeZone {
-        &self.timezone
     }
 
     /// Tests that are conversations, in the order of the files.
