@@ -244,6 +244,12 @@ impl Desk {
             Act::Elapsed { timer, .. } => Some(*timer),
             _ => None,
         };
+        let what = match &act {
+            Act::Elapsed { timer, .. } => Some(What::Elapsed).filter(|_| is_on_record(*timer)),
+            Act::Assign { .. } => Some(What::Assigned),
+            Act::Leave { .. } => Some(What::Released),
+            _ => None,
+        };
         let seed = TurnKey::of_text(&format!("{} {} {act:?}", known.id, known.version));
         let by = Actor::lead(by.clone());
         match self.store.act(known.id, act, &by, now, seed).await {
@@ -252,8 +258,9 @@ impl Desk {
                     tracing::info!(conversation = %known.id, timer = timer.word(), "timer elapsed");
                     (self.world.observe)(known, &acted.conversation, timer);
                 }
-                if timer.is_none_or(is_on_record) && !acted.already {
-                    self.record(known, &acted.conversation, timer, now).await;
+                if let Some(what) = what.filter(|_| !acted.already) {
+                    self.record(what, known, &acted.conversation, timer, now)
+                        .await;
                 }
                 Ok(())
             }
@@ -268,12 +275,12 @@ impl Desk {
     /// Puts on record what the desk did. The journal has it as well: a record that the store refuses is only logged.
     async fn record(
         &self,
+        what: What,
         before: &Conversation,
         after: &Conversation,
         timer: Option<Timer>,
         at: Time,
     ) {
-        let what = timer.map_or(What::Released, |_| What::Elapsed);
         let words = |known: &Conversation| {
             let (state, owner) = (known.state.word(), known.owner.as_ref());
             json!({ "state": state, "owner": owner, "version": known.version })

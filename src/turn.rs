@@ -332,7 +332,7 @@ impl Turns {
         error: &Error,
     ) -> Finished {
         tracing::error!(%error, turn.key = %key, "a message could not be kept");
-        let own = own.filter(|own| own.by != By::Ack);
+        let own = own.filter(|own| !matches!(own.by, By::Ack | By::Crisis));
         let sorry = || Reply::Text(Arc::clone(&self.rules.load().set.settings().sorry));
         let reply = match &own {
             Some(own) => Some(own.reply.clone()),
@@ -363,7 +363,7 @@ impl Turns {
             return;
         }
         let own = match answered.own {
-            Some(own) if own.by.is_rule() => Spoken { reply, ..own },
+            Some(own) if own.by.is_rule() || own.by == By::Crisis => Spoken { reply, ..own },
             Some(_) => return,
             None => Spoken {
                 by: By::Agent,

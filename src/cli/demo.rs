@@ -17,11 +17,11 @@ use tokio::sync::oneshot;
 use super::check::read;
 use super::local::Local;
 use super::simulate::{Typed, print_line, report, say, typed};
-use super::try_out::candidate_in_words;
+use super::try_out::{candidate_in_words, danger};
 use super::{logging, sample};
 use crate::clock::Clock;
 use crate::config::LogFormat;
-use crate::decide::tried::tried;
+use crate::decide::tried::{Tried, tried};
 use crate::decide::{ActiveRules, Memory, decide, inline};
 use crate::hook::HookSettings;
 use crate::model::desk::DeskSettings;
@@ -238,6 +238,8 @@ impl Stage {
             },
         )?;
         say("\n— 没有规则管,转给人 | no rule covers it: a person must answer")?;
+        self.says("能不能包场?")?;
+        say("\n— 危机词,先于一切规则 | words of danger, before every rule")?;
         self.says("吃出异物,我要投诉!")?;
         say(
             "\n— 客服在接口里回答,推送到粉丝手机 | an agent answers through the API; it arrives by push",
@@ -306,8 +308,12 @@ impl Stage {
         let memory = Memory::empty(account, TurnKey::of_text(&asked.to_string()));
         let now = Clock::system().now();
         let step = decide(&message, &memory, &self.rules, now);
-        let candidates = tried(&step, &message, &self.rules.set, now).candidates;
-        if candidates.is_empty() {
+        let Tried {
+            candidates, crisis, ..
+        } = tried(&step, &message, &self.rules.set, now);
+        if let Some(crisis) = &crisis {
+            say(&format!("  决定  危机词{}", danger(crisis)))?;
+        } else if candidates.is_empty() {
             say("  决定  没有规则对得上")?;
         }
         for candidate in &candidates {

@@ -19,6 +19,8 @@ pub(super) const RULES: &[(&str, &str)] = sample![
     "50-events.toml",
     "60-people.toml",
     "_calendar.toml",
+    "_canned.toml",
+    "_crisis.toml",
     "_desk.toml",
 ];
 

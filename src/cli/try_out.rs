@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use super::check::{Language, known, read, root};
 use super::print;
-use crate::decide::tried::{Tried, tried};
+use crate::decide::tried::{CrisisFound, Tried, tried};
 use crate::decide::{ActiveRules, Memory, Silence, Step, decide, inline};
 use crate::model::{AccountName, OpenId, Time, TurnKey};
 use crate::rules::diagnostic::render;
@@ -180,6 +180,10 @@ fn in_words(
     };
     line(("账号", "account"), account.as_str());
     line(("决定", "decision"), &decision(tried, silence, lang));
+    line(("步骤", "step"), step(tried.step, lang));
+    if let Some(crisis) = &tried.crisis {
+        line(("危机词", "crisis"), &danger(crisis));
+    }
     for reply in &tried.replies {
         let said = reply.get("text").and_then(serde_json::Value::as_str);
         line(
@@ -193,7 +197,7 @@ fn in_words(
     if let Asked::Say(_) = asked {
         line(("比对", "compared"), &tried.normalized);
     }
-    if tried.candidates.is_empty() {
+    if tried.candidates.is_empty() && tried.crisis.is_none() {
         line(
             ("候选", "candidates"),
             if lang == Lang::Zh {
@@ -228,6 +232,10 @@ fn decision(tried: &Tried, silence: Option<Silence>, lang: Lang) -> String {
             format!("规则 {rule} 转给人"),
             format!("rule {rule} calls a person"),
         ),
+        "crisis" => (
+            "危机词:马上告诉人".to_owned(),
+            "words of danger: people are told at once".to_owned(),
+        ),
         "form" => (
             format!("规则 {rule} 的表单在问"),
             format!("the form of rule {rule} asks"),
@@ -255,6 +263,38 @@ fn decision(tried: &Tried, silence: Option<Silence>, lang: Lang) -> String {
     match lang {
         Lang::Zh => zh,
         Lang::En => en,
+    }
+}
+
+/// The step that decided.
+fn step(word: &str, lang: Lang) -> &'static str {
+    let (zh, en) = match word {
+        "crisis" => ("危机词(先于一切)", "words of danger, before everything"),
+        "held" => ("留言先送到", "answers that waited"),
+        "person" => ("有人在接待", "a person speaks with the follower"),
+        "form" => ("进行中的表单", "the running form"),
+        "offer" => ("选了列出来的规则", "the choice of an offered rule"),
+        "rules" => ("规则", "the rules"),
+        "escalate" => ("规则都没有回答,转给人", "no rule answers: a person"),
+        _ => ("固定的话", "a fixed line"),
+    };
+    match lang {
+        Lang::Zh => zh,
+        Lang::En => en,
+    }
+}
+
+/// Words of danger: 「异物」 (urgent, 食品安全).
+pub(super) fn danger(crisis: &CrisisFound) -> String {
+    let words: Vec<String> = crisis
+        .matched
+        .iter()
+        .map(|matched| format!("「{}」", matched.text))
+        .collect();
+    let tier = crisis.tier;
+    match &crisis.name {
+        Some(name) => format!("{} ({tier}, {name})", words.concat()),
+        None => format!("{} ({tier})", words.concat()),
     }
 }
 

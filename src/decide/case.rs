@@ -4,8 +4,9 @@
 use super::{ActiveRules, Memory};
 use crate::model::conversation::{Conversation, State};
 use crate::model::entry::Push;
+use crate::model::window::Window;
 use crate::model::{Content, Delivery, Incoming, Remembered, Reply, Time};
-use crate::rules::{Asking, Found, Question};
+use crate::rules::{Alarm, Asking, Found, Question};
 
 /// One message and what is known.
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +44,8 @@ impl<'a> Case<'a> {
         matches!(self.message.content, Content::Event(_))
     }
 
-    /// How many pushes the bot may send behind the answer to this message: people keep the rest.
-    pub(super) fn pushes_left(&self) -> u8 {
-        if !self.memory.can_push {
-            return 0;
-        }
+    /// What may be pushed behind this message.
+    pub(super) fn window(&self) -> Window {
         let mut window = self
             .conversation()
             .map(|known| known.window)
@@ -60,13 +58,26 @@ impl<'a> Case<'a> {
             } => window.tap(self.now),
             _ => window.message(self.now),
         }
+        window
+    }
+
+    /// The words of danger in this message, if there are any.
+    pub(super) fn alarm(&self) -> Option<Alarm> {
+        self.rules.set.alarm(self.message.content.words()?)
+    }
+
+    /// How many pushes the bot may send behind the answer to this message: people keep the rest.
+    pub(super) fn pushes_left(&self) -> u8 {
+        if !self.memory.can_push {
+            return 0;
+        }
         let reserve = self.rules.set.settings().human_reserve;
         let queued = self.conversation().map_or(0, |known| {
             let going = |push: &&Push| push.state != Delivery::Held;
             known.pushes.iter().filter(going).count()
         });
         let queued = u8::try_from(queued).unwrap_or(u8::MAX);
-        window
+        self.window()
             .left(self.now)
             .saturating_sub(reserve)
             .saturating_sub(queued)

@@ -3,7 +3,7 @@
 
 use super::case::Case;
 use super::speak::{Lead, called, replied, speak};
-use super::{Decision, Outcome, Step, says, several, to_people};
+use super::{Decision, Outcome, Stage, Step, people, says, several, to_people};
 use crate::model::entry::{Priority, Push, Reason, Spoken};
 use crate::model::{By, Form, MessageId, Noted, Reply, Time};
 use crate::rules::{AfterTries, Course, FormPlan, normalize};
@@ -74,7 +74,15 @@ pub(super) fn go_on(case: &Case<'_>, form: &Form) -> Option<Step> {
 /// Somebody who asks for a person gets there, also out of a form; a rule that always speaks does.
 fn overtaken(case: &Case<'_>) -> Option<Step> {
     let found = case.find();
-    let course = case.rules.set.course(&found, &case.memory.account)?;
+    let Some(course) = case.rules.set.course(&found, &case.memory.account) else {
+        let mut decision = people::asked(case)?;
+        decision.answer.noted.push(Noted::FormEnded);
+        return Some(Step::Done(Decision {
+            stage: Stage::Escalate,
+            found: Some(found),
+            ..decision
+        }));
+    };
     (course.handoff().is_some() || course.is_always())
         .then(|| speak(case, &course, ended(Lead::found(found))))
 }

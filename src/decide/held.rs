@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::case::Case;
-use super::{Decision, Outcome, join, to_people};
+use super::{Decision, Outcome, Stage, join, to_people};
 use crate::model::entry::{Move, Priority, Push, Reason, Spoken};
 use crate::model::{By, Conversation, MessageId, Noted, Reply};
 
@@ -27,7 +27,7 @@ pub(super) fn hand_out(
         .own
         .take()
         // A person's answer says more than a fixed line or a question of the rules.
-        .filter(|own| own.by == By::Rule || !from_person);
+        .filter(|own| matches!(own.by, By::Rule | By::Crisis) || !from_person);
     if own
         .as_ref()
         .is_some_and(|own| matches!(own.reply, Reply::Transfer { .. }))
@@ -37,7 +37,10 @@ pub(super) fn hand_out(
         decision.answer.moved = people.answer.moved;
     }
     let joined = join::join(conversation.held(now), own.as_ref().map(|own| &own.reply));
-    decision.outcome = Outcome::Held;
+    if decision.alarm.is_none() {
+        decision.outcome = Outcome::Held;
+        decision.stage = Stage::Held;
+    }
     decision.silence = None;
     decision.is_kept = true;
     decision.answer.given = joined.given;
@@ -46,11 +49,14 @@ pub(super) fn hand_out(
     // have gone without the answer.
     if from_person && conversation.owner.is_some() {
         decision.answer.moved = match decision.answer.moved {
-            repeated @ Some(Move::Escalate {
-                reason: Reason::Repeated,
-                ..
-            }) => repeated,
-            Some(Move::Owner | Move::Escalate { .. }) => Some(Move::Owner),
+            told @ Some(
+                Move::Escalate {
+                    reason: Reason::Repeated,
+                    ..
+                }
+                | Move::Raise { .. },
+            ) => told,
+            Some(Move::Owner | Move::Escalate { .. } | Move::Assign { .. }) => Some(Move::Owner),
             _ => Some(Move::Follower),
         };
     }

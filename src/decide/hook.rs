@@ -3,7 +3,7 @@
 
 use super::case::Case;
 use super::speak::{Lead, called, replied, say};
-use super::{ActiveRules, Decision, Memory, Step, to_people};
+use super::{ActiveRules, Decision, Memory, Stage, Step, people, to_people};
 use crate::model::entry::{Priority, Reason};
 use crate::model::hook::HOOK_WITHIN;
 use crate::model::{HookAnswer, HookCall, Incoming, Noted, RuleId, Time};
@@ -41,6 +41,7 @@ impl Continuation {
             rules,
             now,
         };
+        let stage = self.stage();
         let Self { place, lead } = self;
         let decision = match rules.set.course_at(place, &memory.account) {
             Some(course) if case.is_for_person() && !course.is_always() => {
@@ -50,7 +51,15 @@ impl Continuation {
             Some(course) => answered(&case, &course, lead, answer),
             None => to_people(&case, Reason::Hook, Priority::Normal, None),
         };
-        super::finished(&case, decision)
+        super::finished(&case, Decision { stage, ..decision })
+    }
+
+    /// Which step asked.
+    pub const fn stage(&self) -> Stage {
+        match self.lead.is_filled {
+            true => Stage::Form,
+            false => Stage::Rules,
+        }
     }
 
     /// What the rules found before they asked.
@@ -111,7 +120,7 @@ fn answered(case: &Case<'_>, course: &Course<'_>, lead: Lead, answer: &HookAnswe
             match (&hook.error_handoff, words) {
                 (Some(handoff), words) => {
                     let mut decision = called(case, course, lead, words, handoff);
-                    super::blame(&mut decision, Reason::Hook);
+                    people::blame(&mut decision, Reason::Hook);
                     decision
                 }
                 (None, Some(words)) => replied(case, course, lead, Some(words)),

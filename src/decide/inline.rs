@@ -365,6 +365,13 @@ fn variants(decision: &Decision, case: &Case<'_>) -> Vec<String> {
 
 /// Who was considered, and what became of each.
 fn trace(decision: &Decision, case: &Case<'_>) -> Option<Words> {
+    if let Some(alarm) = &decision.alarm {
+        let (shown, tier) = (alarm.shown(), alarm.tier_word());
+        return Some(Words::new(
+            format!("经过:危机词先于规则({shown},{tier})"),
+            format!("trace: words of danger come before rules ({shown}, {tier})"),
+        ));
+    }
     let found = decision.found.as_ref()?;
     let asked = question(&case.message.content);
     let explained = case.rules.set.explain(found, &asked, case.now);

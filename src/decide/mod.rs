@@ -1,10 +1,12 @@
 //! Decides what one message leads to, from what is known of its follower and from the rules. Pure.
-//! Owns: the order held answer > a person owns it > form > rules > escalate. Uses: rules, model. Never: I/O, the clock, randomness.
+//! Owns: the order crisis > held answer > a person owns it > form > rules > escalate. Uses: rules, model. Never: I/O, the clock, randomness.
 //!
 //! The webhook, `try`, the console, inline tests and back-tests all call [`decide`].
 
+mod ack;
 pub mod backtest;
 mod case;
+mod crisis;
 mod form;
 mod gaps;
 mod held;
@@ -12,6 +14,7 @@ mod hook;
 pub mod inline;
 mod join;
 mod offer;
+mod people;
 mod several;
 mod speak;
 pub mod tried;
@@ -26,10 +29,11 @@ use crate::model::{
     AccountName, By, Content, EventKind, Incoming, MediaIds, Noted, OpenId, Reply, RuleId, Time,
     TurnKey,
 };
-use crate::rules::{Course, Found, RuleSet};
+use crate::rules::{Alarm, Course, Found, RuleSet};
 use case::Case;
 pub use held::PASSIVE_WRITTEN;
 pub use hook::{Asked, Continuation};
+use people::to_people;
 use speak::Lead;
 
 /// How often a question may be answered in ten minutes before a person looks at it.
@@ -92,6 +96,10 @@ pub struct Decision {
     pub rule: Option<RuleId>,
     /// What the rules found, when they were asked.
     pub found: Option<Found>,
+    /// Which step decided.
+    pub stage: Stage,
+    /// The words of danger, when there were any.
+    pub alarm: Option<Box<Alarm>>,
     /// Why nothing is said, when nothing is.
     pub silence: Option<Silence>,
     /// Whether the message belongs in the history. Events that are only counted do not.
@@ -115,6 +123,8 @@ pub enum Outcome {
     Desk,
     /// A form asks something.
     Form,
+    /// There are words of danger: people are told, whatever else is going on.
+    Crisis,
 }
 
 impl Outcome {
@@ -127,6 +137,44 @@ impl Outcome {
             Self::Held => "held",
             Self::Desk => "desk",
             Self::Form => "form",
+            Self::Crisis => "crisis",
+        }
+    }
+}
+
+/// The step that decided: each is asked only where those before it let the message pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Words of danger.
+    Crisis,
+    /// Answers that waited.
+    Held,
+    /// A person speaks with the follower.
+    Person,
+    /// A fixed line, or an event that rules are not asked about.
+    Fixed,
+    /// A running form.
+    Form,
+    /// The choice of a rule that was offered by number.
+    Offer,
+    /// The rules.
+    Rules,
+    /// No rule: a person is called, or the closest rules are offered.
+    Escalate,
+}
+
+impl Stage {
+    /// The word the API uses.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Crisis => "crisis",
+            Self::Held => "held",
+            Self::Person => "person",
+            Self::Fixed => "fixed",
+            Self::Form => "form",
+            Self::Offer => "offer",
+            Self::Rules => "rules",
+            Self::Escalate => "escalate",
         }
     }
 }
@@ -168,6 +216,7 @@ pub fn decide(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Tim
                 let erase = event.field("OpenID").and_then(|id| OpenId::parse(id).ok());
                 return Step::Done(Decision {
                     erase,
+                    stage: Stage::Fixed,
                     ..silent(Silence::Uncovered, false)
                 });
             }
@@ -180,6 +229,9 @@ pub fn decide(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Tim
         rules,
         now,
     };
+    if let Some(alarm) = case.alarm() {
+        return Step::Done(finished(&case, crisis::answer(&case, alarm)));
+    }
     let step = match case.conversation() {
         Some(known) if person_speaks(known, rules, now) => beside_person(&case, known),
         _ => without_person(&case),
@@ -195,7 +247,8 @@ fn finished(case: &Case<'_>, mut decision: Decision) -> Decision {
     let Some(known) = case.conversation() else {
         return decision;
     };
-    if person_speaks(known, case.rules, case.now) {
+    // Danger is told whoever speaks; who owns the conversation keeps it.
+    if decision.alarm.is_none() && person_speaks(known, case.rules, case.now) {
         decision.answer.moved = to_person(case, known).answer.moved;
     }
     let collects = match &case.message.content {
@@ -238,14 +291,29 @@ fn to_person(case: &Case<'_>, conversation: &Conversation) -> Decision {
         _ => (true, true),
     };
     let mut decision = silent(Silence::PersonSpeaks, is_kept);
+    decision.stage = Stage::Person;
     if is_message {
         // Every message while a person owns the conversation is durable, so each is written as a move.
         decision.answer.moved = Some(match conversation.external_until {
             Some(until) if conversation.state == State::External => Move::External { until },
-            _ => Move::Owner,
+            _ => raised(case, conversation).unwrap_or(Move::Owner),
         });
     }
     decision
+}
+
+/// What a message to a person does that makes the conversation more urgent than it is.
+fn raised(case: &Case<'_>, conversation: &Conversation) -> Option<Move> {
+    let priority = people::one_step_up(Priority::Normal);
+    if conversation.priority <= priority {
+        return None;
+    }
+    let why = people::raise(case)?;
+    Some(Move::Raise {
+        reason: Reason::Crisis,
+        priority,
+        note: Some(why.into()),
+    })
 }
 
 /// The decision when no person speaks: a fixed line, a running form, a choice by number, a rule, or a person.
@@ -259,7 +327,7 @@ fn without_person(case: &Case<'_>) -> Step {
             Some(form) if case.now >= form.until => lead.noted.push(Noted::FormEnded),
             Some(form) => {
                 if let Some(step) = form::go_on(case, form) {
-                    return step;
+                    return by(Stage::Form, step);
                 }
             }
             None => {}
@@ -267,10 +335,24 @@ fn without_person(case: &Case<'_>) -> Step {
         if let Some(offer) = known.offer.as_ref().filter(|offer| case.now < offer.until)
             && let Some(step) = offer::choice(case, offer)
         {
-            return step;
+            return by(Stage::Offer, step);
         }
     }
+    if let Some(mut decision) = people::cancelled(case) {
+        decision.answer.noted.extend(lead.noted);
+        return Step::Done(decision);
+    }
     by_rules(case, lead)
+}
+
+/// Says which step decided, unless it let the rules decide.
+fn by(stage: Stage, step: Step) -> Step {
+    match step {
+        Step::Done(decision) if decision.found.is_none() => {
+            Step::Done(Decision { stage, ..decision })
+        }
+        step => step,
+    }
 }
 
 /// What the rules say, or what is done where they say nothing. Of `lead` only what is to be noted counts.
@@ -291,10 +373,14 @@ fn by_rules(case: &Case<'_>, lead: Lead) -> Step {
 
 fn unsupported(case: &Case<'_>) -> Decision {
     let line = &case.rules.set.settings().unsupported;
-    if line.is_empty() {
-        return silent(Silence::Uncovered, true);
+    let decision = match line.is_empty() {
+        true => silent(Silence::Uncovered, true),
+        false => says(Outcome::Reply, Some(fixed(By::System, line))),
+    };
+    Decision {
+        stage: Stage::Fixed,
+        ..decision
     }
-    says(Outcome::Reply, Some(fixed(By::System, line)))
 }
 
 /// No rule covers it: a message goes to a person unless something close can be offered, an event is only noted.
@@ -302,45 +388,19 @@ fn uncovered(case: &Case<'_>, found: &Found) -> Decision {
     if let Content::Event(event) = &case.message.content {
         return silent(Silence::Uncovered, event.kind.is_kept());
     }
-    offer::make(case, found)
-        .unwrap_or_else(|| to_people(case, Reason::Unmatched, Priority::Normal, None))
-}
-
-/// A person must answer; the follower reads the ack, unless that was a short while ago. Events are only noted.
-fn to_people(
-    case: &Case<'_>,
-    reason: Reason,
-    priority: Priority,
-    note: Option<Arc<str>>,
-) -> Decision {
-    let settings = case.rules.set.settings();
-    let mut decision = silent(Silence::AckedBefore, true);
-    decision.outcome = Outcome::Escalate;
-    decision.answer.moved = Some(Move::Escalate {
-        reason,
-        priority,
-        note,
-    });
-    let acked_at = case.conversation().and_then(|known| known.acked_at);
-    let is_due = acked_at.is_none_or(|at| case.now.since(at) >= settings.ack_every);
-    let is_known = !matches!(case.message.content, Content::Unknown { .. });
-    if is_due && is_known && !settings.ack.is_empty() {
-        decision.silence = None;
-        decision.answer.own = Some(fixed(By::Ack, &settings.ack));
-    }
-    decision
-}
-
-/// Names another reason for a call to people.
-fn blame(decision: &mut Decision, because: Reason) {
-    if let Some(Move::Escalate { reason, .. }) = &mut decision.answer.moved {
-        *reason = because;
+    let decision = people::asked(case)
+        .or_else(|| offer::make(case, found))
+        .unwrap_or_else(|| to_people(case, Reason::Unmatched, Priority::Normal, None));
+    Decision {
+        stage: Stage::Escalate,
+        ..decision
     }
 }
 
 fn unsubscribed(memory: &Memory) -> Decision {
     let is_known = memory.conversation.is_some();
     let mut decision = silent(Silence::Unsubscribed, is_known);
+    decision.stage = Stage::Fixed;
     decision.answer.moved = is_known.then_some(Move::Unsubscribed);
     decision
 }
@@ -351,6 +411,8 @@ fn silent(why: Silence, is_kept: bool) -> Decision {
         answer: Answer::default(),
         rule: None,
         found: None,
+        stage: Stage::Rules,
+        alarm: None,
         silence: Some(why),
         is_kept,
         erase: None,
@@ -368,6 +430,8 @@ fn says(outcome: Outcome, own: Option<Spoken>) -> Decision {
         answer,
         rule: None,
         found: None,
+        stage: Stage::Rules,
+        alarm: None,
         silence: None,
         is_kept: true,
         erase: None,

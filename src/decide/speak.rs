@@ -4,8 +4,8 @@
 use super::case::Case;
 use super::gaps::Gaps;
 use super::{
-    Decision, Outcome, SAME_QUESTION, Silence, Step, digest, form, hook, says, several, silent,
-    to_people,
+    Decision, Outcome, SAME_QUESTION, Silence, Step, digest, form, hook, people, says, several,
+    silent, to_people,
 };
 use crate::model::conversation::State;
 use crate::model::entry::{Move, Priority, Reason};
@@ -225,10 +225,6 @@ fn count_question(case: &Case<'_>, decision: &mut Decision, normalized: &str) {
     let before = known.map_or(0, |known| known.asked(question, case.now));
     let is_queued = matches!(state, State::Waiting | State::Held | State::Snoozed);
     if before + 1 >= SAME_QUESTION && !is_queued {
-        answer.moved = Some(Move::Escalate {
-            reason: Reason::Repeated,
-            priority: Priority::Normal,
-            note: None,
-        });
+        answer.moved = Some(people::call(case, Reason::Repeated, Priority::Normal, None));
     }
 }

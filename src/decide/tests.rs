@@ -1,12 +1,16 @@
 //! Decides for every kind of message in every state of a conversation.
 
+mod ack;
+mod crisis;
 mod form;
 mod hook;
 mod like;
+mod people;
 mod speak;
 
 use super::*;
 use crate::model::conversation::Act;
+use crate::model::desk::{OnDuty, Present};
 use crate::model::entry::{Change, Entry, Turn};
 use crate::model::{
     Actor, AgentName, Content, ConversationId, Event, HookAnswer, HookCall, Incoming, RuleFiles,
@@ -45,10 +49,15 @@ desk = {}
 }
 
 fn compiled(text: &str) -> ActiveRules {
-    let files = RuleFiles(vec![(
-        "10-a.toml".to_owned(),
-        text.as_bytes().to_vec().into(),
-    )]);
+    compiled_files(&[("10-a.toml", text)])
+}
+
+fn compiled_files(files: &[(&str, &str)]) -> ActiveRules {
+    let files = files.iter().map(|(path, text)| {
+        let bytes = text.as_bytes().to_vec();
+        ((*path).to_owned(), bytes.into())
+    });
+    let files = RuleFiles(files.collect());
     let compiled = compile(&files, &Options::default());
     ActiveRules {
         set: compiled
@@ -83,6 +92,7 @@ struct Talk {
     rules: ActiveRules,
     known: Option<Conversation>,
     can_push: bool,
+    on_duty: OnDuty,
     n: u64,
     now: Time,
     /// What other systems were asked.
@@ -106,11 +116,33 @@ impl Talk {
             rules,
             known: None,
             can_push: true,
+            on_duty: OnDuty::default(),
             n: 0,
             now: START,
             asked: Vec::new(),
             answer: HookAnswer::Missing,
         }
+    }
+
+    /// A follower of an account with these files.
+    fn of(files: &[(&str, &str)]) -> Self {
+        Self::by(compiled_files(files))
+    }
+
+    /// Goes to a moment in Shanghai.
+    fn at(&mut self, local: &str) {
+        let stamp: jiff::Timestamp = format!("{local}+08:00").parse().unwrap();
+        self.now = stamp.into();
+    }
+
+    /// Lets somebody be on duty for every account.
+    fn is_on_duty(&mut self, name: &str, shown: &str, load: usize) {
+        self.on_duty.people.push(Present {
+            name: AgentName::parse(name).unwrap(),
+            shown: shown.into(),
+            accounts: Vec::new(),
+            load,
+        });
     }
 
     fn wait(&mut self, seconds: u64) {
@@ -132,6 +164,7 @@ impl Talk {
             key,
             conversation: self.known.clone().map(Arc::new),
             can_push: self.can_push,
+            on_duty: Arc::new(self.on_duty.clone()),
             ..Memory::empty(shop(), key)
         };
         let decision = match decide(&incoming, &memory, &self.rules, self.now) {

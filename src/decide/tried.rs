@@ -6,13 +6,18 @@ use serde_json::{Value, json};
 
 use super::{Decision, Step};
 use crate::model::{Content, HookCall, Incoming, Reply, Time};
-use crate::rules::{Explained, Found, Question, RuleSet};
+use crate::rules::{Explained, Found, Matched, Question, RuleSet, normalize};
 
 /// A decision with its explanation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tried {
     /// The decision in one word.
     pub decision: &'static str,
+    /// The step that decided, in one word.
+    pub step: &'static str,
+    /// The words of danger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crisis: Option<CrisisFound>,
     /// The rule that answers.
     pub rule: Option<String>,
     /// What the follower reads, at once and pushed behind it, each an object with the reply's kind as its only key.
@@ -26,6 +31,17 @@ pub struct Tried {
     pub hook: Option<Value>,
 }
 
+/// Words of danger that were found.
+#[derive(Clone, Debug, Serialize)]
+pub struct CrisisFound {
+    /// How urgent that is.
+    pub tier: &'static str,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Which words, and where.
+    pub matched: Vec<Matched>,
+}
+
 /// Explains what a message leads to.
 pub fn tried(step: &Step, message: &Incoming, rules: &RuleSet, now: Time) -> Tried {
     let question = question(&message.content);
@@ -36,10 +52,19 @@ pub fn tried(step: &Step, message: &Incoming, rules: &RuleSet, now: Time) -> Tri
     };
     match step {
         Step::Done(decision) => {
-            let (normalized, candidates) = explained(decision.found.as_ref());
+            let (mut normalized, candidates) = explained(decision.found.as_ref());
+            if let (true, Question::Words(typed)) = (normalized.is_empty(), &question) {
+                normalized = normalize(typed);
+            }
             let rule = decision.rule.as_ref();
             Tried {
                 decision: decision.outcome.word(),
+                step: decision.stage.word(),
+                crisis: decision.alarm.as_ref().map(|alarm| CrisisFound {
+                    tier: alarm.tier_word(),
+                    name: alarm.name.as_deref().map(str::to_owned),
+                    matched: alarm.matched.clone(),
+                }),
                 rule: rule.map(|rule| rule.as_str().to_owned()),
                 replies: replies(decision).map(reply).collect(),
                 normalized,
@@ -52,6 +77,8 @@ pub fn tried(step: &Step, message: &Incoming, rules: &RuleSet, now: Time) -> Tri
             let call = &asked.call;
             Tried {
                 decision: "hook",
+                step: asked.continuation.stage().word(),
+                crisis: None,
                 rule: Some(call.rule.as_str().to_owned()),
                 replies: Vec::new(),
                 normalized,

@@ -210,6 +210,11 @@ impl Calendar {
         format!("{day} {}:{:02}", at.hour(), at.minute())
     }
 
+    /// The date at a moment, by the clock on the wall.
+    pub fn date(&self, at: Time) -> Date {
+        self.zone.to_datetime(at.into()).date()
+    }
+
     /// The days that it is closed, first and last of each run, in order.
     pub fn closed_days(&self) -> &[(Date, Date)] {
         &self.closed

@@ -17,6 +17,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub struct DeskSettings {
     /// What a follower reads when a message goes to a person; `{topic}` and `{promise}` are filled in. Empty: silence.
     pub ack: Arc<str>,
+    /// The same while nobody is at work, or where `ack` names somebody on duty and nobody is; `None`: `ack`.
+    pub ack_off: Option<Arc<str>>,
     /// At most one ack per follower in this time.
     pub ack_every: Duration,
     /// What a follower reads when a message could not be kept.
@@ -47,6 +49,12 @@ pub struct DeskSettings {
     pub assign: Assign,
     /// In this time an unmatched message goes back to the agent who answered last, if on duty.
     pub same_agent_within: Duration,
+    /// Whole messages that ask for a person, as written.
+    pub ask_person: Vec<Box<str>>,
+    /// Whole messages that take that back while nobody has taken the conversation, as written.
+    pub cancel_person: Vec<Box<str>>,
+    /// What a follower reads who took it back.
+    pub cancelled: Arc<str>,
 }
 
 /// Who gets a new conversation.
@@ -96,8 +104,10 @@ impl Default for DeskSettings {
             repeat: minutes(repeat),
             tiers: minutes(tiers),
         };
+        let words = |list: &[&str]| list.iter().map(|word| Box::from(*word)).collect();
         Self {
             ack: "收到,这个问题我请同事来回答。".into(),
+            ack_off: None,
             ack_every: Duration::from_secs(600),
             sorry: "系统忙,这条没收到,请稍后再发。".into(),
             unsupported: "这种消息我看不到,用文字说说好吗?".into(),
@@ -118,6 +128,9 @@ impl Default for DeskSettings {
             alerts: Vec::new(),
             assign: Assign::Manual,
             same_agent_within: Duration::from_secs(24 * 3600),
+            ask_person: words(&["人工", "转人工", "找人", "客服"]),
+            cancel_person: words(&["取消人工", "不用了"]),
+            cancelled: "好,先不找人了。有事随时说。".into(),
         }
     }
 }

@@ -12,10 +12,13 @@ use super::allow::{self, Allowed};
 use super::checked::{self, Checked};
 use super::compile::Options;
 use super::condition::Hours;
+use super::crisis::CrisisWords;
 use super::diagnostic::{Code, Diagnostic, Fix, PER_FILE, Place, Remarks, Words};
 use super::extra::{self, Around, Deeds};
 use super::fields;
-use super::index::{EventRules, Group, Lists, RegexRule, Rule, RuleNumber, RuleSet, Use};
+use super::index::{
+    DeskLines, EventRules, Group, Lists, RegexRule, Rule, RuleNumber, RuleSet, Use,
+};
 use super::inline_tests::{self, InlineTests};
 use super::like::LikeIndex;
 use super::lint::{self, Numbered, Spot, Trigger};
@@ -31,7 +34,11 @@ use super::script::{self, Asks};
 use super::sheet::{Sheet, Text};
 use super::source::Source;
 use super::words::{Word, Words as Keywords};
-use crate::model::{AccountName, RuleFiles, RuleId};
+use crate::model::desk::DeskSettings;
+use crate::model::{AccountName, Calendar, RuleFiles, RuleId};
+
+/// The day of `clock = "daytime"`, in the configured zone.
+const DAYTIME: &str = "08:00-23:00";
 
 /// Every id with its file's number and its first byte there, those of rules that are switched off included.
 pub(super) type Ids = HashMap<Box<str>, (u32, u32), RandomState>;
@@ -79,8 +86,16 @@ impl<'o> Build<'o> {
         options: &'o Options,
         library: &'o Library<'o>,
     ) -> Self {
+        let day = Calendar::hours(DAYTIME, options.timezone.clone());
+        let settings = DeskSettings {
+            daytime: day.ok().map(Arc::new),
+            ..options.desk.clone()
+        };
         let set = RuleSet {
-            settings: options.desk.clone(),
+            lines: Box::new(DeskLines::of(&settings, &Vec::new())),
+            crisis: Box::new(CrisisWords::none()),
+            canned: Vec::new(),
+            settings: Box::new(settings),
             rules: Vec::new(),
             files: Vec::new(),
             accounts: Vec::new(),
@@ -211,8 +226,12 @@ impl<'o> Build<'o> {
         let checked = checked::check(sheet, written, &mut self.set.words, &mut self.regexes);
         lint::check_keywords(sheet, written, &checked, &self.set.words);
         let deeds = extra::read(sheet, written, &checked, &mut self.around());
-        if deeds.is_some() {
-            lint::check_asked(sheet, written, &checked);
+        if let Some(deeds) = &deeds {
+            let handoff = deeds
+                .extra
+                .as_ref()
+                .and_then(|extra| extra.handoff.as_ref());
+            lint::check_asked(sheet, written, &checked, (handoff, &self.set.settings));
         }
         let conditions = deeds
             .as_ref()
@@ -554,6 +573,7 @@ impl<'o> Build<'o> {
     /// Checks what concerns rules together and makes everything findable.
     pub(super) fn finish(mut self, remarks: &mut Remarks) -> RuleSet {
         self.set.tables = self.tables.tables;
+        self.set.wants_queue |= self.set.lines.want_queue();
         let priorities = self
             .wordings
             .iter()
@@ -588,6 +608,7 @@ impl<'o> Build<'o> {
             .words
             .build(|word| is_inner.get(widen(word)).copied().unwrap_or(false));
         lint::check_shadows(&self.spots, &self.set, self.files, remarks);
+        lint::check_overruled(&self.spots, &self.set, self.files, remarks);
         lint::check_twins(&self.spots, &self.set, self.files, remarks);
         lint::check_unused(&self.set, self.files, remarks);
         drop(self.spots);

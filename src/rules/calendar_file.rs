@@ -461,7 +461,8 @@ fn fault_words(fault: HoursFault, part: &str) -> (Words, Option<Words>) {
     }
 }
 
-const fn day_words(day: Weekday) -> (&'static str, &'static str) {
+/// A weekday in Chinese and English.
+pub(super) const fn day_words(day: Weekday) -> (&'static str, &'static str) {
     match day {
         Weekday::Monday => ("周一", "Monday"),
         Weekday::Tuesday => ("周二", "Tuesday"),

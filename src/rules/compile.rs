@@ -6,9 +6,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::build::Build;
 use super::calendar_file;
+use super::canned;
+use super::crisis_file;
 use super::desk_file;
 use super::diagnostic::{Code, Diagnostic, Place, Remarks, Words, did_you_mean};
-use super::index::RuleSet;
+use super::index::{DeskLines, RuleSet};
 use super::lint;
 use super::media::Library;
 use super::mend;
@@ -24,10 +26,16 @@ use crate::model::{AccountName, RuleFiles, Time};
 const DESK_FILE: &str = "_desk.toml";
 /// When things are open.
 const CALENDAR_FILE: &str = "_calendar.toml";
+/// Words of danger.
+const CRISIS_FILE: &str = "_crisis.toml";
+/// Answers that people use again and again.
+const CANNED_FILE: &str = "_canned.toml";
+/// The settings files that are read, in the order in which they are: one names what the one before has.
+const SETTINGS: [&str; 4] = [CALENDAR_FILE, DESK_FILE, CRISIS_FILE, CANNED_FILE];
 /// All files together may have at most so many bytes: places, words and states are counted in 32 bits.
 const SET_LIMIT: usize = 512 * 1024 * 1024;
 /// Settings files of the format that this version does not read.
-const LATER_FILES: &[&str] = &["_crisis.toml", "_canned.toml", "_brand.toml"];
+const LATER_FILES: &[&str] = &["_brand.toml"];
 
 const TOP: &[&str] = &["rule", "defaults", "test"];
 const DEFAULTS: &[&str] = &["accounts", "owner"];
@@ -92,7 +100,9 @@ pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
     let mut summaries = Vec::new();
     let mut allows_empty = false;
     let mut total = 0;
-    read_calendars(files, options, &mut build, &mut remarks);
+    for name in SETTINGS {
+        allows_empty |= read_settings(name, files, &mut build, &mut remarks);
+    }
     for (path, bytes) in files.0.iter().filter(|(path, _)| is_rule_file(path)) {
         total += bytes.len();
         if total > SET_LIMIT {
@@ -100,18 +110,13 @@ pub fn compile(files: &RuleFiles, options: &Options) -> Compiled {
             break;
         }
         let is_settings = path.starts_with('_');
-        let is_calendar = path == CALENDAR_FILE;
-        if is_settings && !is_calendar && path != DESK_FILE {
+        if is_settings && !SETTINGS.contains(&path.as_str()) {
             remarks.push(unread_file(path));
             continue;
         }
         let before = build.seen();
-        if !is_calendar && let Some(source) = Source::open(path, bytes, &mut remarks) {
-            if is_settings {
-                allows_empty |= read_desk(&source, &mut build, &mut remarks);
-            } else {
-                read_rules(&source, &mut build, &mut remarks);
-            }
+        if !is_settings && let Some(source) = Source::open(path, bytes, &mut remarks) {
+            read_rules(&source, &mut build, &mut remarks);
         }
         summaries.push(FileSummary {
             path: path.clone(),
@@ -152,7 +157,7 @@ fn unread_file(path: &str) -> Diagnostic {
             format!("这个版本还不读 {path},里面写的都不起作用"),
             format!("this version does not read {path} yet; nothing in it has an effect"),
         );
-        return Diagnostic::new(Code::UnknownFile, place, words);
+        return Diagnostic::new(Code::NoEffect, place, words);
     }
     let words = Words::new(
         format!("不认识的设置文件 {path},没有读(`_` 开头的是设置,不是规则)"),
@@ -161,9 +166,7 @@ fn unread_file(path: &str) -> Diagnostic {
     let diagnostic = Diagnostic::new(Code::UnknownFile, place, words);
     match did_you_mean(
         path,
-        [DESK_FILE, CALENDAR_FILE]
-            .into_iter()
-            .chain(LATER_FILES.iter().copied()),
+        SETTINGS.into_iter().chain(LATER_FILES.iter().copied()),
     ) {
         Some(meant) => diagnostic.help(Words::new(
             format!("是不是 {meant}?"),
@@ -202,39 +205,24 @@ fn no_rules(files: &RuleFiles) -> Diagnostic {
     ))
 }
 
-fn read_desk(source: &Source<'_>, build: &mut Build<'_>, remarks: &mut Remarks) -> bool {
-    if is_too_deep(source, remarks).is_none() {
-        return false;
-    }
-    let (table, errors) = DeTable::parse_recoverable(source.text);
-    let mut sheet = Sheet {
-        source,
-        start: 0,
-        library: build.library,
-        remarks,
-    };
-    if errors.is_empty() {
-        return desk_file::read(&mut sheet, table.get_ref(), &mut build.set.settings);
-    }
-    syntax::report(&mut sheet, source.text, &errors);
-    false
-}
-
-/// Reads the calendars before anything else, wherever the file stands in the order: rules name them.
-fn read_calendars(
+/// Reads a settings file before any rule, wherever it stands in the order. Returns whether a set without rules is allowed.
+fn read_settings(
+    name: &str,
     files: &RuleFiles,
-    options: &Options,
     build: &mut Build<'_>,
     remarks: &mut Remarks,
-) {
-    let Some((path, bytes)) = files.0.iter().find(|(path, _)| path == CALENDAR_FILE) else {
-        return;
+) -> bool {
+    let Some((path, bytes)) = files.0.iter().find(|(path, _)| path == name) else {
+        if name == DESK_FILE {
+            *build.set.lines = DeskLines::of(&build.set.settings, &build.set.calendars);
+        }
+        return false;
     };
     let Some(source) = Source::open(path, bytes, remarks) else {
-        return;
+        return false;
     };
     if is_too_deep(&source, remarks).is_none() {
-        return;
+        return false;
     }
     let (table, errors) = DeTable::parse_recoverable(source.text);
     let mut sheet = Sheet {
@@ -245,15 +233,34 @@ fn read_calendars(
     };
     if !errors.is_empty() {
         syntax::report(&mut sheet, source.text, &errors);
-        return;
+        return false;
     }
-    let calendars = calendar_file::read(&mut sheet, table.get_ref(), &options.timezone);
+    let table = table.get_ref();
+    match name {
+        CALENDAR_FILE => read_calendars(&mut sheet, table, build),
+        DESK_FILE => return read_desk(&mut sheet, table, build),
+        CRISIS_FILE => crisis_file::read(&mut sheet, table, build),
+        _ => build.set.canned = canned::read(&mut sheet, table, build.options),
+    }
+    false
+}
+
+fn read_calendars(sheet: &mut Sheet<'_>, table: &DeTable<'_>, build: &mut Build<'_>) {
+    let options = build.options;
+    let calendars = calendar_file::read(sheet, table, &options.timezone);
     if let Some(today) = options.today {
-        let zone = &options.timezone;
-        lint::check_closings(&mut sheet, table.get_ref(), &calendars, (today, zone));
+        lint::check_closings(sheet, table, &calendars, (today, &options.timezone));
     }
     let named = calendars.into_iter().map(|(name, it)| (Some(name), it));
     build.set.calendars.extend(named);
+}
+
+fn read_desk(sheet: &mut Sheet<'_>, table: &DeTable<'_>, build: &mut Build<'_>) -> bool {
+    let set = &mut build.set;
+    let today = build.options.today;
+    let allows_empty = desk_file::read(sheet, table, &mut set.settings, &set.calendars, today);
+    *set.lines = DeskLines::of(&set.settings, &set.calendars);
+    allows_empty
 }
 
 fn is_too_deep(source: &Source<'_>, remarks: &mut Remarks) -> Option<Cuts> {

@@ -54,7 +54,11 @@ impl Hours<'_> {
         }
         // Names have no colon, hours do.
         if !text.text.contains([':', ':']) {
-            self.unknown(sheet, text);
+            let help = Words::new(
+                "写 _calendar.toml 里 [calendar.…] 的名字,或直接写时间,像 \"mon-fri 09:00-18:00\"",
+                "write the name of a [calendar.…] in _calendar.toml, or hours such as \"mon-fri 09:00-18:00\"",
+            );
+            unknown(sheet, text, self.calendars, help);
             return None;
         }
         if let Some(known) = self.written.get(text.text) {
@@ -79,31 +83,40 @@ impl Hours<'_> {
         self.written.insert(text.text.into(), place);
         Some(place)
     }
+}
 
-    fn unknown(&self, sheet: &mut Sheet<'_>, text: &Text<'_>) {
-        let names = || {
-            self.calendars
-                .iter()
-                .filter_map(|(name, _)| name.as_deref())
-        };
-        let words = Words::new(
-            format!("_calendar.toml 里没有日历 \"{}\"", text.text),
-            format!("there is no calendar \"{}\" in _calendar.toml", text.text),
+/// The calendar of this name; reports it if there is none.
+pub(super) fn named(
+    sheet: &mut Sheet<'_>,
+    text: &Text<'_>,
+    calendars: &Calendars,
+) -> Option<Arc<Calendar>> {
+    let mut named = calendars.iter();
+    let found = named.find(|(name, _)| name.as_deref() == Some(text.text));
+    if found.is_none() {
+        let help = Words::new(
+            "写 _calendar.toml 里 [calendar.…] 的名字",
+            "write the name of a [calendar.…] in _calendar.toml",
         );
-        let diagnostic = Diagnostic::new(Code::BadValue, sheet.place(text.span.clone()), words);
-        sheet
-            .remarks
-            .push(match did_you_mean(text.text, names()) {
-                Some(meant) => diagnostic.caret(Words::new(
-                    format!("是不是 \"{meant}\"?"),
-                    format!("did you mean \"{meant}\"?"),
-                )),
-                None => diagnostic.help(Words::new(
-                    "写 _calendar.toml 里 [calendar.…] 的名字,或直接写时间,像 \"mon-fri 09:00-18:00\"",
-                    "write the name of a [calendar.…] in _calendar.toml, or hours such as \"mon-fri 09:00-18:00\"",
-                )),
-            });
+        unknown(sheet, text, calendars, help);
     }
+    found.map(|(_, calendar)| Arc::clone(calendar))
+}
+
+fn unknown(sheet: &mut Sheet<'_>, text: &Text<'_>, calendars: &Calendars, help: Words) {
+    let names = calendars.iter().filter_map(|(name, _)| name.as_deref());
+    let words = Words::new(
+        format!("_calendar.toml 里没有日历 \"{}\"", text.text),
+        format!("there is no calendar \"{}\" in _calendar.toml", text.text),
+    );
+    let diagnostic = Diagnostic::new(Code::BadValue, sheet.place(text.span.clone()), words);
+    sheet.remarks.push(match did_you_mean(text.text, names) {
+        Some(meant) => diagnostic.caret(Words::new(
+            format!("是不是 \"{meant}\"?"),
+            format!("did you mean \"{meant}\"?"),
+        )),
+        None => diagnostic.help(help),
+    });
 }
 
 /// Reads `between = [from, to]`: days, both included, or moments. Gives the first moment and the one after the last.

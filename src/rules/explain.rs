@@ -22,6 +22,18 @@ pub struct Matched {
     pub text: String,
 }
 
+impl Matched {
+    /// A part of a typed text, in Unicode scalar values.
+    pub(super) fn new(typed: &str, origin: std::ops::Range<usize>) -> Self {
+        let part = typed.chars().skip(origin.start).take(origin.len());
+        Self {
+            start: origin.start,
+            end: origin.end,
+            text: part.collect(),
+        }
+    }
+}
+
 /// A candidate in words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explained {
@@ -123,16 +135,7 @@ impl RuleSet {
             MatchKind::Message | MatchKind::Scan | MatchKind::Event => Vec::new(),
         };
         let origins = places.into_iter().map(|place| normal.origin(place));
-        let parts = origins.map(|origin| Matched {
-            start: origin.start,
-            end: origin.end,
-            text: typed
-                .chars()
-                .skip(origin.start)
-                .take(origin.len())
-                .collect(),
-        });
-        parts.collect()
+        origins.map(|origin| Matched::new(typed, origin)).collect()
     }
 
     fn verdict(

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::condition::Calendars;
 use super::desk_file::lone_brace;
 use super::diagnostic::{Code, Diagnostic, Words, did_you_mean};
 use super::mend;
@@ -27,6 +28,8 @@ pub(super) struct Names {
     given_all: Vec<&'static str>,
     /// Whether it is not known what is known.
     is_open: bool,
+    /// Whether what is known everywhere is not known here.
+    is_closed: bool,
     /// Every name that a text used since the last time it was asked.
     used: Vec<Box<str>>,
     wants_queue: bool,
@@ -42,6 +45,26 @@ impl Names {
         Self {
             alternatives: alternatives(written, regexes),
             given: calendars.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// What is known everywhere, and when calendars open.
+    pub(super) fn with_calendars(calendars: &Calendars) -> Self {
+        let named = calendars.iter().filter_map(|(name, _)| name.as_deref());
+        Self {
+            given: named
+                .map(|name| format!("calendar.{name}.next_open"))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// These names and no others.
+    pub(super) fn only(names: &[&str]) -> Self {
+        Self {
+            given: names.iter().map(|name| (*name).to_owned()).collect(),
+            is_closed: true,
             ..Self::default()
         }
     }
@@ -77,7 +100,7 @@ impl Names {
                     .iter()
                     .all(|names| names.iter().any(|known| known == name))
         };
-        EVERYWHERE.contains(&name)
+        !self.is_closed && EVERYWHERE.contains(&name)
             || self.given.iter().any(|known| known == name)
             || self.begins_given(name)
             || in_all(&self.alternatives)
@@ -110,7 +133,9 @@ impl Names {
             .collect();
         known.sort_unstable();
         known.dedup();
-        known.extend(EVERYWHERE);
+        if !self.is_closed {
+            known.extend(EVERYWHERE);
+        }
         known
     }
 }

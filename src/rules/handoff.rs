@@ -14,12 +14,18 @@ use crate::model::entry::Priority;
 
 const HANDOFF: &[&str] = &["priority", "reason"];
 /// How priorities are written.
-const PRIORITIES: &[(&str, Priority)] = &[
+pub(super) const PRIORITIES: &[(&str, Priority)] = &[
     ("urgent", Priority::Urgent),
     ("high", Priority::High),
     ("normal", Priority::Normal),
     ("low", Priority::Low),
 ];
+/// How a priority is written.
+pub(super) fn word(priority: Priority) -> &'static str {
+    let known = PRIORITIES.iter().find(|(_, known)| *known == priority);
+    known.map_or("", |(word, _)| word)
+}
+
 /// Bytes of a reason: it is a line, not a page.
 const REASON_LIMIT: usize = 300;
 

@@ -20,7 +20,7 @@ const HOOK: &[&str] = &[
 const ERROR: &[&str] = &["reply", "handoff"];
 const SHORTEST: Duration = Duration::from_millis(100);
 /// How a variable of the environment is named.
-const ENVIRONMENT: &str = "env:";
+pub(super) const ENVIRONMENT: &str = "env:";
 /// A rule file may name only variables that say so: it must not get at others of the process.
 const MARK: &str = "HOOK";
 /// A call has at most so many fields.
@@ -111,7 +111,7 @@ fn fields(
 }
 
 /// The variable of the environment that holds the secret.
-fn secret(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Box<str>> {
+pub(super) fn secret(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Box<str>> {
     let text = sheet.string("secret", value)?;
     let Some(name) = text.text.strip_prefix(ENVIRONMENT) else {
         let help = Words::new(
@@ -121,10 +121,11 @@ fn secret(sheet: &mut Sheet<'_>, value: &Value<'_>) -> Option<Box<str>> {
         address::secret(sheet, "secret", text.span, help);
         return None;
     };
-    is_variable(sheet, &text, name).then(|| name.into())
+    is_variable(sheet, "secret", &text, name).then(|| name.into())
 }
 
-fn is_variable(sheet: &mut Sheet<'_>, text: &Text<'_>, name: &str) -> bool {
+/// Whether a variable's name is one that rule files may use; reports it if not.
+pub(super) fn is_variable(sheet: &mut Sheet<'_>, key: &str, text: &Text<'_>, name: &str) -> bool {
     let is_name = name
         .chars()
         .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
@@ -133,8 +134,8 @@ fn is_variable(sheet: &mut Sheet<'_>, text: &Text<'_>, name: &str) -> bool {
         return true;
     }
     let words = Words::new(
-        "`secret` 的变量名要用大写字母、数字和 _,其中有 HOOK 一词",
-        "the variable of `secret` has capitals, digits and _ only, HOOK among its words",
+        format!("`{key}` 的变量名要用大写字母、数字和 _,其中有 HOOK 一词"),
+        format!("the variable of `{key}` has capitals, digits and _ only, HOOK among its words"),
     );
     let help = Words::new(
         "像 \"env:ORDER_HOOK_SECRET\";密钥本身不写在文件里",

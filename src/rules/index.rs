@@ -9,9 +9,15 @@ use ahash::RandomState;
 use jiff::tz::TimeZone;
 use regex::Regex;
 
+use super::canned::Canned;
+use super::condition::Calendars;
+use super::crisis::CrisisWords;
+use super::desk_file;
 use super::inline_tests::InlineTests;
 use super::like::LikeIndex;
+use super::line::Line;
 use super::media_use::MediaUse;
+use super::normalize::normalize;
 use super::pattern::Pattern;
 use super::say::Said;
 use super::script::Script;
@@ -26,7 +32,7 @@ pub(super) type RuleNumber = u32;
 
 /// Everything that rules say, compiled; the files are not needed any more.
 pub struct RuleSet {
-    pub(super) settings: DeskSettings,
+    pub(super) settings: Box<DeskSettings>,
     pub(super) rules: Vec<Rule>,
     pub(super) files: Vec<Arc<str>>,
     /// Groups of accounts; a rule names one by its place.
@@ -63,8 +69,63 @@ pub struct RuleSet {
     pub(super) pictures: Vec<Picture>,
     pub(super) tests: InlineTests,
     pub(super) scripts: Vec<Script>,
+    /// What is said around people's work.
+    pub(super) lines: Box<DeskLines>,
+    /// Words of danger.
+    pub(super) crisis: Box<CrisisWords>,
+    /// Answers that people use again and again.
+    pub(super) canned: Vec<Canned>,
     /// Those of `_calendar.toml` with their names first, then hours that rules write out.
-    pub(super) calendars: Vec<(Option<Box<str>>, Arc<Calendar>)>,
+    pub(super) calendars: Calendars,
+}
+
+/// What is said around people's work, ready to be filled, and the words about it.
+#[derive(Clone, Debug)]
+pub struct DeskLines {
+    /// What a follower reads when a message goes to a person.
+    pub ack: Line,
+    /// The same when nobody is at work.
+    pub ack_off: Option<Line>,
+    /// Whole messages that ask for a person, in normal form.
+    pub(super) ask_person: Vec<String>,
+    /// Whole messages that take it back, likewise.
+    pub(super) cancel_person: Vec<String>,
+}
+
+impl DeskLines {
+    pub(super) fn of(settings: &DeskSettings, calendars: &Calendars) -> Self {
+        let is_known = desk_file::is_known(calendars);
+        let normal = |list: &[Box<str>]| list.iter().map(|text| normalize(text)).collect();
+        Self {
+            ack: Line::new(&settings.ack, &is_known),
+            ack_off: settings
+                .ack_off
+                .as_deref()
+                .map(|text| Line::new(text, &is_known)),
+            ask_person: normal(&settings.ask_person),
+            cancel_person: normal(&settings.cancel_person),
+        }
+    }
+
+    /// Whether one of them says how long the queue is.
+    pub(super) fn want_queue(&self) -> bool {
+        let mut lines = std::iter::once(&self.ack).chain(&self.ack_off);
+        lines.any(|line| line.names("queue.ahead") || line.names("queue.eta"))
+    }
+
+    /// Whether a message asks for a person and says nothing else.
+    pub fn asks_for_a_person(&self, typed: &str) -> bool {
+        is_one_of(typed, &self.ask_person)
+    }
+
+    /// Whether a message takes that back and says nothing else.
+    pub fn wants_no_person(&self, typed: &str) -> bool {
+        is_one_of(typed, &self.cancel_person)
+    }
+}
+
+fn is_one_of(typed: &str, wordings: &[String]) -> bool {
+    !wordings.is_empty() && wordings.contains(&normalize(typed))
 }
 
 /// One rule.
@@ -161,8 +222,18 @@ impl<T: Copy + Ord> Lists<T> {
 
 impl RuleSet {
     /// The settings of the desk: those given, as `_desk.toml` changed them.
-    pub const fn settings(&self) -> &DeskSettings {
+    pub fn settings(&self) -> &DeskSettings {
         &self.settings
+    }
+
+    /// What is said around people's work.
+    pub fn lines(&self) -> &DeskLines {
+        &self.lines
+    }
+
+    /// Answers that people use again and again, in the order of `_canned.toml`.
+    pub fn canned(&self) -> &[Canned] {
+        &self.canned
     }
 
     /// Tests that are conversations, in the order of the files.

@@ -84,7 +84,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 /// A duration in the largest unit that says it wholly.
-fn shown(duration: Duration) -> String {
+pub(super) fn shown(duration: Duration) -> String {
     let (seconds, millis) = (duration.as_secs(), duration.subsec_millis());
     match seconds {
         _ if millis > 0 => format!("{}ms", duration.as_millis()),

@@ -100,6 +100,11 @@ impl Template {
         }
     }
 
+    /// Whether it has this placeholder.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.names.iter().any(|known| **known == *name)
+    }
+
     /// Fills the gaps; cut to WeChat's limit where values are that long.
     pub(super) fn fill(&self, values: &Values<'_>) -> String {
         let mut text = String::new();

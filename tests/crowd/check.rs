@@ -217,7 +217,7 @@ impl Tally {
         self.inbound += 1;
         match turned.outcome {
             Outcome::Reply | Outcome::Desk | Outcome::Form => self.ruled += 1,
-            Outcome::Escalate => self.escalated += 1,
+            Outcome::Escalate | Outcome::Crisis => self.escalated += 1,
             Outcome::Silence => self.owned += 1,
             Outcome::Held => self.handed += 1,
         }

@@ -2,6 +2,7 @@
 
 mod answering;
 mod conditions;
+mod desk;
 mod finding;
 mod forms;
 mod hooks;

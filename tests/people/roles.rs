@@ -43,6 +43,7 @@ const NEEDS: &[(&str, &[(&str, &str)])] = &[
     ("/conversations/{id}/elsewhere", &[("post", "agent")]),
     ("/conversations/{id}/desk", &[("post", "agent")]),
     ("/conversations/{id}/presence", &[("post", "agent")]),
+    ("/canned", &[("get", "viewer")]),
     ("/rules", &[("get", "viewer"), ("post", "operator")]),
     ("/rules/revisions", &[("get", "viewer")]),
     ("/rules/revisions/{revision}", &[("get", "viewer")]),

@@ -95,7 +95,13 @@ fn trying_the_shipped_rules_prints_the_whole_decision() {
             "cafe",
         ],
     ] {
-        let (code, text) = shipped(arguments);
+        let is_timed = arguments.contains(&"--at");
+        let at: &[&str] = if is_timed {
+            &[]
+        } else {
+            &["--at", "2026-06-03T12:00"]
+        };
+        let (code, text) = shipped(&[arguments, at].concat());
         shown.push_str(&format!(
             "$ wxreply {}\n{text}= {code}\n\n",
             arguments.join(" ")

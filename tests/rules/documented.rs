@@ -47,18 +47,21 @@ fn every_block_of_the_page_is_a_set_of_rules_without_errors() {
         .collect();
     assert!(blocks.len() >= 8, "{}", blocks.len());
     for block in blocks {
-        let is_calendar = block.starts_with("# rules/_calendar.toml");
         let greeting =
             "[[rule]]\nid = \"x-greeting\"\nexact = \"早\"\nduring = \"shop\"\nreply = \"早\"\n";
-        let (rules, calendar) = match is_calendar {
-            true => (greeting, block),
-            false => (block, ""),
-        };
-        let files = files(&[
-            ("10.toml", rules),
-            ("_calendar.toml", calendar),
+        let calendar = "[calendar.shop]\nweekly = { mon-fri = \"09:00-18:00\" }\n";
+        let named = block
+            .strip_prefix("# rules/")
+            .map(|rest| rest.lines().next().unwrap());
+        let mut list = vec![
+            ("10.toml", named.map_or(block, |_| greeting)),
             ("tables/stores.csv", STORES),
-        ]);
+        ];
+        if named != Some("_calendar.toml") && named.is_some() {
+            list.push(("_calendar.toml", calendar));
+        }
+        list.extend(named.map(|name| (name, block)));
+        let files = files(&list);
         let mut compiled = compile(&files, &Options::default());
         let errors = |one: &wxreply::rules::Diagnostic| one.severity() == Severity::Error;
         compiled.diagnostics.retain(errors);

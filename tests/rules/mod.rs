@@ -1,6 +1,7 @@
 //! Compiles rule files and asks them.
 
 mod commands;
+mod desk;
 mod documented;
 mod keys;
 mod lints;
@@ -340,7 +341,11 @@ fn desk_settings_of_the_directory_win_over_those_of_the_configuration() {
         .unwrap();
     let desk = set.settings();
     assert_eq!(
-        (&*desk.ack, &*desk.sorry, desk.human_reserve),
+        (
+            &*set.lines().ack.fill(&|_| None),
+            &*desk.sorry,
+            desk.human_reserve
+        ),
         ("目录{", "配置", 2)
     );
     assert_eq!(desk.ack_every.as_secs(), 5400);

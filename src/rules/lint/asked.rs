@@ -8,7 +8,9 @@ use super::super::diagnostic::{Code, Words};
 use super::super::reply::Draft;
 use super::super::rule::Written;
 use super::super::sheet::{Sheet, Text};
+use super::super::spec::Handoff;
 use super::check_promise;
+use crate::model::desk::DeskSettings;
 
 /// What a question asks for when it asks for personal data.
 const PERSONAL: &[&str] = &[
@@ -24,12 +26,17 @@ const PERSONAL: &[&str] = &[
 const CHECKS: &[&str] = &["1[3-9]\\d{9}", "\\d{17}", "1\\d{10}"];
 
 /// Looks at one rule.
-pub(in crate::rules) fn check(sheet: &mut Sheet<'_>, written: &Written<'_>, checked: &Checked) {
+pub(in crate::rules) fn check(
+    sheet: &mut Sheet<'_>,
+    written: &Written<'_>,
+    checked: &Checked,
+    (handoff, settings): (Option<&Handoff>, &DeskSettings),
+) {
     personal(sheet, written);
-    if written.rare("handoff").is_some() {
+    if let Some(handoff) = handoff {
         for draft in &written.says.drafts {
             if let Draft::Text(text) = draft {
-                check_promise(sheet, text);
+                check_promise(sheet, text, settings, handoff.priority);
             }
         }
     }

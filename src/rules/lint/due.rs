@@ -9,14 +9,17 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use toml::de::{DeTable, DeValue};
 
+use super::super::calendar_file::day_words;
 use super::super::diagnostic::{Code, Words};
 use super::super::moment::Moment;
-use super::super::sheet::Sheet;
+use super::super::sheet::{Sheet, Text};
 use super::super::spec::Conditions;
 use crate::model::{Calendar, Time};
 
-/// WeChat takes pushes for 48 hours after a message; the last five minutes are not relied on.
-const WINDOW: Duration = Duration::from_secs(48 * 3600 - 5 * 60);
+/// WeChat takes pushes for 48 hours after a message; the last two are what people need who come back.
+const WINDOW: Duration = Duration::from_secs(46 * 3600);
+/// So far is looked ahead for closings that come every week.
+const AHEAD: Duration = Duration::from_secs(14 * 24 * 3600);
 /// A closing is looked at with so much around it: the evening before, the weekend behind.
 const AROUND: Duration = Duration::from_secs(5 * 24 * 3600);
 
@@ -117,6 +120,48 @@ pub(in crate::rules) fn check_closings(
             }
         }
     }
+}
+
+/// Reports that the desk's usual week has a closing that outlasts WeChat's window. Those of `closed` are reported where
+/// they stand.
+pub(in crate::rules) fn check_desk_hours(
+    sheet: &mut Sheet<'_>,
+    name: &Text<'_>,
+    calendar: &Calendar,
+    today: Time,
+) {
+    let days = calendar.closed_days();
+    let is_usual = |(start, end): &(Time, Time)| {
+        let (first, last) = (calendar.date(*start), calendar.date(*end));
+        !days
+            .iter()
+            .any(|(from, until)| *from <= last && first <= *until)
+    };
+    let until = today.plus(AHEAD);
+    let mut stretches = calendar.closed_stretches(today, until);
+    let stretch = stretches.find(|stretch| {
+        let (start, end) = *stretch;
+        today < start && end < until && end.since(start) > WINDOW && is_usual(stretch)
+    });
+    let Some((start, end)) = stretch else { return };
+    let hours = end.since(start).as_secs() / 3600;
+    let weekday = |at| day_words(calendar.date(at).weekday());
+    let (from, to) = (weekday(start), weekday(end));
+    let words = Words::new(
+        format!(
+            "每周{}到{}连着 {hours} 小时没有人,微信只让 48 小时内的消息得到回答",
+            from.0, to.0
+        ),
+        format!(
+            "every week nobody is there for {hours} hours, {} to {}; WeChat takes answers for 48 hours only",
+            from.1, to.1
+        ),
+    );
+    let help = Words::new(
+        "在 ack 里写 {promise}:粉丝会读到「上班后你再发一句」;或者周末安排一个人",
+        "write {promise} in ack, which then asks followers to write again; or let somebody be on duty at the weekend",
+    );
+    sheet.report_with_help(Code::LongClosed, name.span.clone(), words, help);
 }
 
 /// Days as `closed` writes them: `2027-02-05..2027-02-11`.

@@ -46,7 +46,7 @@ pub(in crate::rules) fn check(
         }
     }
     for (word, span) in &checked.any {
-        short(sheet, words.text(*word), span);
+        check_short(sheet, words.text(*word), span);
     }
     vetoed(sheet, checked, words);
     for (compiled, span) in &checked.regexes {
@@ -119,7 +119,8 @@ fn joined(sheet: &mut Sheet<'_>, key: &str, text: &Text<'_>) {
     sheet.remarks.push(diagnostic.help(help).fix(fix));
 }
 
-fn short(sheet: &mut Sheet<'_>, word: &str, span: &Range<usize>) {
+/// Reports a word of one character that is looked for anywhere in a message.
+pub(in crate::rules) fn check_short(sheet: &mut Sheet<'_>, word: &str, span: &Range<usize>) {
     if word.chars().count() != 1 {
         return;
     }

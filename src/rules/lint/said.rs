@@ -4,11 +4,16 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use regex::Regex;
 
 use super::super::diagnostic::{Code, Diagnostic, Fix, Words};
+use super::super::handoff;
+use super::super::moment::shown;
 use super::super::sheet::{Sheet, Text};
+use crate::model::desk::{DeskSettings, SlaClock};
+use crate::model::entry::Priority;
 
 /// Words that sell. One of them is harmless.
 static SELLING: LazyLock<Regex> = LazyLock::new(|| {
@@ -77,6 +82,8 @@ const SCREEN: usize = 400;
 /// So many links in one reply are two questions for the follower.
 const MANY_LINKS: usize = 2;
 const PLAIN: &str = "http://";
+/// Whoever answers within this time, day and night, may say "at once".
+const SOON: Duration = Duration::from_secs(600);
 
 /// Looks at a text that is sent.
 pub(in crate::rules) fn check(sheet: &mut Sheet<'_>, text: &Text<'_>) {
@@ -90,19 +97,44 @@ pub(in crate::rules) fn check(sheet: &mut Sheet<'_>, text: &Text<'_>) {
     wide_braces(sheet, text);
 }
 
-/// Looks at a text that is sent where people answer later.
-pub(in crate::rules) fn check_promise(sheet: &mut Sheet<'_>, text: &Text<'_>) {
+const fn clock_words(clock: SlaClock) -> (&'static str, &'static str) {
+    match clock {
+        SlaClock::Always => ("", ""),
+        SlaClock::Daytime => (",只算白天", " of the day"),
+        SlaClock::Business => (",只算上班时间", " of business hours"),
+    }
+}
+
+/// Looks at a text that is sent where people answer later, with this priority.
+pub(in crate::rules) fn check_promise(
+    sheet: &mut Sheet<'_>,
+    text: &Text<'_>,
+    settings: &DeskSettings,
+    priority: Priority,
+) {
+    let sla = settings.sla_of(priority);
+    if sla.first <= SOON && sla.clock == SlaClock::Always {
+        return;
+    }
     let Some((at, word)) = first_of(text.text, &AT_ONCE) else {
         return;
     };
     let span = sheet.inside(text, at..at + word.len());
+    let (name, clock) = (handoff::word(priority), clock_words(sla.clock));
+    let first = shown(sla.first);
     let words = Words::new(
-        format!("答应了「{word}」,可这时要等人来回答"),
-        format!("promises \"{word}\", but a person has to answer first"),
+        format!(
+            "答应了「{word}」,可这时要等人来回答:[sla.{name}] 说好的是 {first} 内{}",
+            clock.0
+        ),
+        format!(
+            "promises \"{word}\", but a person has to answer first: within {first}{}, says [sla.{name}]",
+            clock.1
+        ),
     );
     let help = Words::new(
-        "说大概多久、谁来回;做不到的时间不写",
-        "say about how long and who; no time that cannot be kept",
+        "说大概多久、谁来回,或写 {promise},由时限和日历算出来",
+        "say about how long and who, or write {promise}, which is reckoned from promise and calendar",
     );
     sheet.report_with_help(Code::AtOnce, span, words, help);
 }

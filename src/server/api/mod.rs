@@ -4,6 +4,7 @@
 mod acts;
 mod audit;
 mod backtest;
+mod canned;
 mod conversations;
 mod cursor;
 mod duty;
@@ -152,6 +153,7 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
                 .route(web::patch().to(single_rule::change))
                 .route(web::delete().to(single_rule::remove)),
         )
+        .service(resource("/canned", "GET").route(web::get().to(canned::list)))
         .service(resource("/try", "POST").route(web::post().to(try_out::try_out)))
         .default_service(web::to(not_found))
         .wrap(guarded())
@@ -253,6 +255,7 @@ async fn json_body_up_to<T: DeserializeOwned>(
         single_rule::change,
         single_rule::remove,
         try_out::try_out,
+        canned::list,
         backtest::backtest,
     )
 )]

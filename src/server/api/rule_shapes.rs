@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -67,6 +68,41 @@ pub(super) struct RevisionShape {
     pub(super) author: String,
     /// Whether it runs.
     pub(super) active: bool,
+}
+
+/// Which answers.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CannedQuery {
+    /// Only those for this account.
+    pub(super) account: Option<String>,
+}
+
+/// Answers that people use again and again.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CannedAnswers)]
+pub(super) struct CannedAnswersShape {
+    /// In the order of `_canned.toml`.
+    pub(super) canned: Vec<CannedShape>,
+}
+
+/// An answer that people use again and again.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Canned)]
+pub(super) struct CannedShape {
+    pub(super) id: Box<str>,
+    #[schema(required)]
+    pub(super) title: Option<Box<str>>,
+    /// As written: `{follower.remark}` and `{agent.name}` are filled in by whoever uses it, `{{` is a brace.
+    pub(super) text: String,
+    /// The accounts it is for; empty means all.
+    pub(super) accounts: Vec<String>,
+    /// Who looks after it.
+    #[schema(required)]
+    pub(super) owner: Option<Box<str>>,
+    /// When somebody should look whether it is still right.
+    #[schema(required, value_type = Option<String>, format = "date")]
+    pub(super) review_by: Option<Date>,
 }
 
 /// A revision with its files.
@@ -298,6 +334,10 @@ described! {
     TriedShape as Tried {
         /// `reply`, `silence`, `form`, `escalate`, `held`, `crisis`, `desk` or `hook`.
         decision: String,
+        /// The step that decided: `crisis`, `held`, `person`, `fixed`, `form`, `offer`, `rules` or `escalate`.
+        step: String,
+        /// The words of danger, if there are any.
+        crisis: Option<CrisisShape>,
         /// The rule that answers.
         #[schema(required)]
         rule: Option<String>,
@@ -307,6 +347,15 @@ described! {
         normalized: String,
         /// Who was considered, best first, 10 at most.
         candidates: Vec<CandidateShape>,
+    }
+    /// Words of danger.
+    CrisisShape as Crisis {
+        /// How urgent that is: `urgent`, `high`, `normal` or `low`.
+        tier: String,
+        /// What people call it.
+        #[schema(required)]
+        name: Option<String>,
+        matched: Vec<MatchedShape>,
     }
     /// A rule that was considered.
     CandidateShape as Candidate {
