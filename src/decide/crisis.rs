@@ -7,11 +7,8 @@ use super::ack::{self, Topic};
 use super::case::Case;
 use super::{Decision, Outcome, Silence, Stage, fixed, silent};
 use crate::model::entry::{Move, Reason};
-use crate::model::{By, Noted, RuleId, Time};
+use crate::model::{By, Noted, Time};
 use crate::rules::Alarm;
-
-/// Under this name is remembered when a follower read such a line; no rule can have it.
-const NAME: &str = "crisis!";
 
 /// What words of danger lead to.
 pub(super) fn answer(case: &Case<'_>, alarm: Alarm) -> Decision {
@@ -41,11 +38,6 @@ pub(super) fn answer(case: &Case<'_>, alarm: Alarm) -> Decision {
         decision.silence = Some(Silence::PersonSpeaks);
     }
     if let Some(own) = own {
-        if own.by == By::Crisis
-            && let Ok(rule) = RuleId::parse(NAME)
-        {
-            answer.noted.push(Noted::Spoke { rule });
-        }
         answer.own = Some(own);
         decision.silence = None;
     }
@@ -64,8 +56,7 @@ pub(super) fn answer(case: &Case<'_>, alarm: Alarm) -> Decision {
 
 /// When the follower last read such a line.
 pub(super) fn spoken_at(case: &Case<'_>) -> Option<Time> {
-    let rule = RuleId::parse(NAME).ok()?;
-    case.remembered()?.spoke_at(&rule)
+    case.conversation()?.desk().crisis_at
 }
 
 fn is_due(case: &Case<'_>) -> bool {

@@ -233,6 +233,9 @@ pub fn decide(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Tim
         return Step::Done(finished(&case, crisis::answer(&case, alarm)));
     }
     let step = match case.conversation() {
+        Some(known) if !case.is_event() && known.desk().to_desk.is_some() => {
+            Step::Done(to_desk(&case, known))
+        }
         Some(known) if person_speaks(known, rules, now) => beside_person(&case, known),
         _ => without_person(&case),
     };
@@ -248,7 +251,8 @@ fn finished(case: &Case<'_>, mut decision: Decision) -> Decision {
         return decision;
     };
     // Danger is told whoever speaks; who owns the conversation keeps it.
-    if decision.alarm.is_none() && person_speaks(known, case.rules, case.now) {
+    let is_settled = decision.alarm.is_some() || decision.outcome == Outcome::Desk;
+    if !is_settled && person_speaks(known, case.rules, case.now) {
         decision.answer.moved = to_person(case, known).answer.moved;
     }
     let collects = match &case.message.content {
@@ -296,9 +300,42 @@ fn to_person(case: &Case<'_>, conversation: &Conversation) -> Decision {
         // Every message while a person owns the conversation is durable, so each is written as a move.
         decision.answer.moved = Some(match conversation.external_until {
             Some(until) if conversation.state == State::External => Move::External { until },
-            _ => raised(case, conversation).unwrap_or(Move::Owner),
+            _ => raised(case, conversation).unwrap_or_else(|| to_owner(case, conversation)),
         });
     }
+    decision
+}
+
+/// To the owner; to the queue where the owner is not there any more.
+fn to_owner(case: &Case<'_>, conversation: &Conversation) -> Move {
+    let is_gone = |owner| !case.memory.on_duty.can_take(owner, &conversation.account);
+    // Whoever has it and is gone for long is seen by the timers.
+    if conversation.state == State::Follower && conversation.owner.as_ref().is_some_and(is_gone) {
+        return Move::Escalate {
+            reason: conversation.reason.unwrap_or(Reason::Unmatched),
+            priority: conversation.priority,
+            note: conversation.reason_note.clone(),
+        };
+    }
+    Move::Owner
+}
+
+/// An agent has decided that Tencent's desk takes this message.
+fn to_desk(case: &Case<'_>, conversation: &Conversation) -> Decision {
+    let agent = conversation.desk().to_desk.as_deref().unwrap_or_default();
+    let own = Spoken {
+        by: By::System,
+        rule: None,
+        revision: None,
+        reply: Reply::Transfer {
+            agent: (!agent.is_empty()).then(|| agent.into()),
+        },
+    };
+    let mut decision = says(Outcome::Desk, Some(own));
+    decision.stage = Stage::Person;
+    decision.answer.moved = Some(Move::External {
+        until: case.now.plus(EXTERNAL_FOR),
+    });
     decision
 }
 

@@ -13,7 +13,7 @@ use crate::model::entry::{Move, Priority, Reason};
 use crate::model::{AgentName, By, Content, Time};
 
 /// So many messages without an answer in ten minutes are urgent.
-const UNANSWERED: u32 = 3;
+const UNANSWERED: usize = 3;
 /// Followers with this tag are looked after first.
 const VIP: &str = "vip";
 
@@ -92,8 +92,8 @@ fn assignee<'a>(case: &Case<'a>) -> Option<&'a AgentName> {
 /// Who answered last, if that was within this time.
 fn last_agent(known: &Conversation, now: Time, within: Duration) -> Option<&AgentName> {
     let answered_at = known.answered_at?;
-    let owner = known.owner.as_ref()?;
-    (now.since(answered_at) <= within).then_some(owner)
+    let last = known.desk().last_agent.as_ref()?;
+    (now.since(answered_at) <= within).then_some(last)
 }
 
 /// Names another reason for a call to people.
@@ -127,16 +127,14 @@ pub(super) fn raise(case: &Case<'_>) -> Option<&'static str> {
 
 /// Whether this message is at least the third in ten minutes that nobody has answered.
 fn is_unanswered(known: &Conversation, now: Time) -> bool {
-    let is_queued = matches!(
-        known.state,
-        State::Waiting | State::Assigned | State::Snoozed
-    );
-    is_queued && known.unread + 1 >= UNANSWERED && now.since(known.opened_at) <= REPEAT_WITHIN
+    let times = known.desk().unanswered.iter();
+    let recent = times.filter(|at| now.since(**at) <= REPEAT_WITHIN).count();
+    recent + 1 >= UNANSWERED
 }
 
-/// Whether an earlier episode of this follower ended without an answer. Nothing tells so yet.
-const fn was_missed(_known: &Conversation) -> bool {
-    false
+/// Whether an earlier episode of this follower ended without an answer.
+fn was_missed(known: &Conversation) -> bool {
+    known.desk().missed > 0
 }
 
 /// The next more urgent priority.
