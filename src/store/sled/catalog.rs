@@ -84,12 +84,12 @@ pub(super) fn prefixed(
         .try_for_each(|(name, value)| each(name, opened(value, "a catalog value")?))
 }
 
-fn put_durably<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> Result<(), Error> {
+pub(super) fn put_durably<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> Result<(), Error> {
     put(disk, key, value)?;
     disk.sync().map_err(Error::Unwritable)
 }
 
-fn remove_durably(disk: &Disk, key: &[u8]) -> Result<(), Error> {
+pub(super) fn remove_durably(disk: &Disk, key: &[u8]) -> Result<(), Error> {
     disk.remove(Map::Catalog, key)
         .and_then(|()| disk.sync())
         .map_err(Error::Unwritable)
