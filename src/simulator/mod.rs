@@ -11,6 +11,7 @@
 mod account;
 mod api;
 mod delivery;
+mod desk;
 mod fault;
 mod follower;
 pub mod http;
@@ -28,7 +29,6 @@ mod token;
 mod window;
 mod xml;
 
-pub use crate::clock::Clock;
 pub use account::{AccountSettings, Agent, Mode, Rights};
 pub use delivery::Delivered;
 pub use fault::{Fault, Times};
