@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -36,8 +36,6 @@ const EXCERPT: usize = 200;
 const MOST_GIVEN: usize = 5;
 /// How many conversations a page has when all are looked through.
 const PAGE: usize = 500;
-/// How many comings and goings may wait.
-const WAITING_NEWS: usize = 1024;
 /// When the store refuses, what is due is tried again after this time.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 
@@ -59,6 +57,8 @@ pub struct World {
     pub rules: Arc<ArcSwap<ActiveRules>>,
     /// Notified when they change.
     pub rules_changed: Arc<Notify>,
+    /// Notified when somebody comes or goes.
+    pub people_moved: Arc<Notify>,
     /// What time it is.
     pub clock: Clock,
     /// The way to people.
@@ -73,21 +73,10 @@ pub struct World {
     pub observe: Observe,
 }
 
-/// News of a person.
-#[derive(Clone, Debug)]
-enum News {
-    /// Is on duty now.
-    Came,
-    /// Is not any more.
-    Gone(AgentName, Left),
-}
-
 /// The worker.
 pub struct Desk {
     store: Arc<dyn Store>,
     world: World,
-    news: mpsc::Sender<News>,
-    inbox: tokio::sync::Mutex<mpsc::Receiver<News>>,
     surges: Mutex<Surges>,
     /// Alerts of surges that are to be told.
     heard: Mutex<Vec<Alert>>,
@@ -97,30 +86,15 @@ pub struct Desk {
 impl Desk {
     /// A worker on this store. From now on the store knows when something is due.
     pub fn new(store: Arc<dyn Store>, world: World) -> Self {
-        let (news, inbox) = mpsc::channel(WAITING_NEWS);
         let desk = Self {
             store,
             world,
-            news,
-            inbox: tokio::sync::Mutex::new(inbox),
             surges: Mutex::default(),
             heard: Mutex::default(),
             has_heard: Notify::new(),
         };
         desk.set_alarms();
         desk
-    }
-
-    /// Somebody is on duty now.
-    pub fn came(&self) {
-        // Whoever comes while a thousand others wait is seen with them.
-        let _full = self.news.try_send(News::Came);
-    }
-
-    /// Somebody is gone: conversations go back to the queue. Returns once that is noted, before it has happened.
-    pub async fn gone(&self, who: AgentName, why: Left) {
-        // The worker ends with the server, and the next start looks who is there.
-        let _ended = self.news.send(News::Gone(who, why)).await;
     }
 
     /// A message went to people: many alike are a surge. Quick: called behind every answer.
@@ -159,7 +133,8 @@ impl Desk {
 
     /// Works until told to stop.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut inbox = self.inbox.lock().await;
+        // Somebody may have gone while the server did not run.
+        self.look_who_left().await;
         let mut rules = self.world.rules.load_full();
         // At the start it is looked whether a closing time was missed.
         let mut closing = Some(Time::default());
@@ -194,9 +169,7 @@ impl Desk {
                 () = self.store.alarms_changed() => {}
                 () = self.world.rules_changed.notified() => {}
                 () = self.has_heard.notified() => {}
-                news = inbox.recv() => if let Some(news) = news {
-                    self.take(news).await;
-                },
+                () = self.world.people_moved.notified() => self.look_who_left().await,
                 () = due => {}
             }
         }
@@ -389,33 +362,48 @@ impl Desk {
         }
     }
 
-    async fn take(&self, news: News) {
+    /// Whoever is gone has nothing any more, and whoever is there gets what waits. What the store says counts, so a going that
+    /// a crash kept from being heard is seen at the next start.
+    async fn look_who_left(&self) {
         let now = self.world.clock.now();
-        match news {
-            News::Came => self.give(now).await,
-            News::Gone(who, why) => {
-                let states = match why {
-                    // Who comes back tomorrow keeps what only waits for the follower.
-                    Left::OffDuty => vec![State::Assigned],
-                    _ => vec![
-                        State::Assigned,
-                        State::Follower,
-                        State::Held,
-                        State::Snoozed,
-                    ],
-                };
-                for known in self.all(states, |known| known.is_owned_by(&who)).await {
-                    let act = Act::Leave {
-                        who: who.clone(),
-                        why: why.clone(),
-                    };
-                    if let Err(error) = self.act(&known, act, &who, now).await {
-                        tracing::error!(%error, conversation = %known.id, "a conversation could not be taken from who left");
-                    }
-                }
-                self.give(now).await;
+        let users = match self.store.users().await {
+            Ok(users) => users,
+            Err(error) => {
+                tracing::error!(%error, "who is there cannot be read");
+                return;
+            }
+        };
+        let gone = |known: &Conversation| {
+            let owner = known.owner.as_ref()?;
+            let user = users.iter().find(|user| user.name == *owner)?;
+            if user.is_disabled {
+                return Some((owner.clone(), Left::Disabled));
+            }
+            // Who comes back tomorrow keeps what only waits for the follower, and who took it while off duty keeps it.
+            let is_gone = known.state == State::Assigned
+                && !user.is_on_duty
+                && known.desk().seen_at < user.duty_since;
+            is_gone.then(|| (owner.clone(), Left::OffDuty))
+        };
+        let owned = vec![
+            State::Assigned,
+            State::Follower,
+            State::Held,
+            State::Snoozed,
+        ];
+        for known in self.all(owned, |known| gone(known).is_some()).await {
+            let Some((who, why)) = gone(&known) else {
+                continue;
+            };
+            let act = Act::Leave {
+                who: who.clone(),
+                why,
+            };
+            if let Err(error) = self.act(&known, act, &who, now).await {
+                tracing::error!(%error, conversation = %known.id, "a conversation could not be taken from who left");
             }
         }
+        self.give(now).await;
     }
 
     /// Gives those who are there what waits, the most urgent and the oldest first, a few each.

@@ -18,6 +18,7 @@ mod desk;
 mod import;
 mod keys;
 mod operation;
+mod people;
 mod rules;
 mod rules_life;
 mod simulator;

@@ -9,5 +9,6 @@ mod first_format;
 mod full_disk;
 mod kill;
 mod model;
+mod second_format;
 mod settling;
 mod sled;

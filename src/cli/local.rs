@@ -60,6 +60,15 @@ impl Local {
         )
     }
 
+    pub(super) fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        answer(
+            self.agent
+                .patch(self.url(path))
+                .header("authorization", self.bearer())
+                .send_json(body),
+        )
+    }
+
     /// Asks for a change of the rules, which may take as long as compiling them: status and JSON, whatever they are.
     pub(super) fn ask(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
         let answer = agent(LONG_PATIENCE)

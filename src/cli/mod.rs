@@ -20,6 +20,7 @@ mod serve;
 mod simulate;
 mod token;
 mod try_out;
+mod user;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -50,6 +51,9 @@ enum Command {
     /// 查看配置 | Look at the configuration
     #[command(subcommand)]
     Config(config_show::Args),
+    /// 管理人员:客服、运营、管理员(需要服务在运行) | Manage the people of the running server
+    #[command(subcommand)]
+    User(user::Args),
     /// 管理接口令牌(需要服务在运行) | Make, list and revoke API tokens of the running server
     #[command(subcommand)]
     Token(token::Args),
@@ -93,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => args.run(),
         Command::Serve(args) => serve::run(&args),
         Command::Config(args) => config_show::run(&args),
+        Command::User(args) => user::run(args),
         Command::Token(args) => token::run(args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => args.run(),

@@ -23,11 +23,21 @@ pub enum Role {
 impl Role {
     /// Every role with its word.
     pub const ALL: &'static [(Self, &'static str)] = &[
-        (Self::Viewer, "viewer"),
-        (Self::Agent, "agent"),
-        (Self::Operator, "operator"),
-        (Self::Admin, "admin"),
+        (Self::Viewer, Self::Viewer.word()),
+        (Self::Agent, Self::Agent.word()),
+        (Self::Operator, Self::Operator.word()),
+        (Self::Admin, Self::Admin.word()),
     ];
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Agent => "agent",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// An API token as it is kept.

@@ -242,6 +242,10 @@ uuid_id!(
     /// One message of a conversation, in either direction, or a note. A push keeps the id of its message.
     MessageId
 );
+uuid_id!(
+    /// One login of a user; no secret.
+    SessionId
+);
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 pub mod ability;
 pub mod access;
 pub mod alert;
+pub mod audit;
 pub mod calendar;
 pub mod conversation;
 pub mod desk;
@@ -13,6 +14,7 @@ pub mod ids;
 pub mod incoming;
 pub mod media;
 pub mod message;
+pub mod people;
 pub mod received;
 pub mod remembered;
 pub mod reply;
@@ -23,14 +25,18 @@ pub mod window;
 pub use ability::{Ability, Capability, Measured, Verdict};
 pub use access::{ApiToken, Role};
 pub use alert::{Alert, AlertChannel, AlertKind, ChannelKind};
+pub use audit::{AuditPage, AuditQuery, AuditRecord, What};
 pub use calendar::Calendar;
 pub use conversation::{Act, Actor, Conversation, Refusal, State, Timer};
 pub use entry::{Answer, Change, Entry, Turn};
 pub use hook::{HookAnswer, HookCall, HookFault};
-pub use ids::{AccountName, AgentName, ConversationId, MessageId, OpenId, RuleId, TurnKey};
+pub use ids::{
+    AccountName, AgentName, ConversationId, MessageId, OpenId, RuleId, SessionId, TurnKey,
+};
 pub use incoming::{Content, Event, EventKind, Field, Incoming};
 pub use media::{MediaFile, MediaFormat, MediaIds, MediaKind, Picture, UploadedMedia};
 pub use message::{By, Delivery, Direction, Message};
+pub use people::{Session, User, UserChange, UserEdit, UserRefusal};
 pub use received::{AgentMedia, Fetched, MediaSource, ReceivedMedia, Served};
 pub use remembered::{Form, Noted, Offer, Remembered};
 pub use reply::{Article, Reply};

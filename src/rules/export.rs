@@ -7,7 +7,8 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use super::diagnostic::{Lang, Words};
-use super::import::columns::{COLUMNS, Column, KINDS, SWITCH, WAYS, guarded, in_lang, join};
+pub use super::import::columns::guarded;
+use super::import::columns::{COLUMNS, Column, KINDS, SWITCH, WAYS, in_lang, join};
 use super::source::Cuts;
 use super::template::{Written, pieces};
 use crate::model::RuleFiles;

@@ -1,17 +1,20 @@
 //! Says what went wrong with a call of the API, as RFC 9457 problem details.
 //! Owns: the one table of codes, statuses and titles. Uses: the errors of store, model and the keeper of the rules. Never: an unknown cause's detail in an answer.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::model::Refusal;
 use crate::model::media::hex;
 use crate::model::reply::TEXT_LIMIT;
+use crate::model::{Refusal, UserRefusal};
 use crate::server::body::Unread;
 use crate::server::rules::Refused;
+use crate::store::UserError;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $status:literal $word:literal $title:literal;)+) => {
@@ -32,8 +35,14 @@ codes! {
     BadRequest = 400 "bad-request" "请求看不懂";
     /// No token, or not one of ours.
     Unauthorized = 401 "unauthorized" "需要有效的令牌";
-    /// The token may not do this.
-    Forbidden = 403 "forbidden" "这个令牌没有权限";
+    /// No user has this name and password.
+    BadLogin = 401 "bad-login" "用户名或密码不对";
+    /// The password was right, but only meant for the first login, and that long ago.
+    InitialOver = 401 "initial-password-over" "初始密码过期了";
+    /// The caller may not do this.
+    Forbidden = 403 "forbidden" "没有权限";
+    /// The caller must have a password of their own first.
+    MustChange = 403 "must-change-password" "请先改掉初始密码";
     /// There is no such thing, or the token does not reach it.
     NotFound = 404 "not-found" "没有这个东西";
     /// The path is right, the method is not.
@@ -52,6 +61,10 @@ codes! {
     Busy = 409 "busy" "已经有一个在运行";
     /// The name is in use.
     Taken = 409 "taken" "名字已被使用";
+    /// Nobody would be left who manages users.
+    LastAdmin = 409 "last-admin" "这是最后一个管理员";
+    /// Whoever this is cannot be on duty.
+    NoDuty = 409 "no-duty" "这个人不能值班";
     /// The rule files changed since the caller looked.
     Changed = 409 "changed" "规则文件已被别人改过";
     /// The rules directory cannot be read.
@@ -72,10 +85,14 @@ codes! {
     Unholdable = 422 "unholdable" "这种内容现在发不出去,也不能留着等粉丝下次来";
     /// There is nothing to send.
     Empty = 422 "empty" "没有内容";
+    /// The password is too easy to guess.
+    WeakPassword = 422 "weak-password" "密码太容易猜";
     /// The rules have errors, or tests beside them fail.
     BadRules = 422 "bad-rules" "规则有错误,或者测试没通过";
     /// The rule cannot be edited like this.
     BadEdit = 422 "bad-edit" "这条规则不能这样改";
+    /// It was tried too often; later it may be tried again.
+    Throttled = 429 "throttled" "试得太频繁,请稍等";
     /// The server is at fault.
     Internal = 500 "internal" "服务器出错了";
     /// The store refuses for now.
@@ -117,6 +134,18 @@ impl Problem {
             allowed: Some(allowed),
             ..Self::new(Code::MethodNotAllowed, detail)
         }
+    }
+
+    /// Whether it says that a name and a password do not fit.
+    pub(super) fn is_refused_login(&self) -> bool {
+        matches!(self.code, Code::BadLogin | Code::InitialOver)
+    }
+
+    /// The caller may come again after this time.
+    pub(super) fn throttled(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let detail = format!("try again in {seconds} s");
+        Self::new(Code::Throttled, detail).with("retry_after", &seconds)
     }
 
     pub(super) fn not_found() -> Self {
@@ -163,11 +192,16 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json");
         match self.code {
-            Code::Unauthorized => {
+            Code::Unauthorized | Code::BadLogin | Code::InitialOver => {
                 response.insert_header((
                     WWW_AUTHENTICATE,
                     HeaderValue::from_static("Bearer realm=\"wxreply\""),
                 ));
+            }
+            Code::Throttled => {
+                if let Some(seconds) = self.extras.get("retry_after").and_then(Value::as_u64) {
+                    response.insert_header((RETRY_AFTER, seconds));
+                }
             }
             Code::MethodNotAllowed => {
                 if let Some(allowed) = self.allowed {
@@ -208,6 +242,18 @@ impl From<&Refusal> for Problem {
             Refusal::State { state } => Self::new(Code::State, detail).with("state", &state.word()),
             Refusal::Unholdable => Self::new(Code::Unholdable, detail),
             Refusal::Changed => Self::new(Code::Arrived, detail),
+        }
+    }
+}
+
+impl From<UserError> for Problem {
+    fn from(error: UserError) -> Self {
+        let detail = error.to_string();
+        match error {
+            UserError::NotFound => Self::new(Code::NotFound, detail),
+            UserError::Refused(UserRefusal::LastAdmin) => Self::new(Code::LastAdmin, detail),
+            UserError::Refused(UserRefusal::NoDuty) => Self::new(Code::NoDuty, detail),
+            UserError::Store(error) => error.into(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod media;
 mod metrics;
+mod people;
 mod presence;
 mod remote;
 mod rules;
@@ -42,6 +43,7 @@ use access::Access;
 use error::{Code, Problem};
 use media::Media;
 use metrics::Metrics;
+use people::People;
 use presence::Presence;
 use remote::Proxies;
 use rules::Keeper;
@@ -73,6 +75,7 @@ struct Site {
     received: Arc<Received>,
     proxies: Proxies,
     access: Access,
+    people: People,
     media: Arc<Media>,
     metrics: Arc<Metrics>,
     max_skew: Duration,

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::access::Access;
 use super::media::{BROUGHT, Media, RECEIVED, UPLOADS};
 use super::metrics::Metrics;
+use super::people::{Load, Moved, People, Roster};
 use super::presence::Presence;
 use super::remote::Proxies;
 use super::rules::{Keeper, OpeningError};
@@ -24,14 +25,13 @@ use crate::delivery::{Bring, Delivery, Renew};
 use crate::desk::{self, Desk};
 use crate::files::Cache;
 use crate::hook::HookCaller;
-use crate::model::desk::OnDuty;
 use crate::model::{AccountName, Time};
 use crate::received::Received;
 use crate::rights::Rights;
 use crate::rules;
 use crate::store::sled::{Settings as StoreSettings, SledStore};
 use crate::store::{self, Query, Store};
-use crate::turn::{self, AskHook, CanPush, Turns, World};
+use crate::turn::{self, AskHook, CanPush, Turns, WhoIsOnDuty, World};
 use crate::upload::Uploader;
 use crate::wechat::Client;
 use crate::wechat::client::Observe;
@@ -144,21 +144,41 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     );
     let (keeper, notice) = opened.await?;
     let presence = Arc::<Presence>::default();
-    let desk = Arc::new(desk(settings, &store, &keeper, &clients, &presence));
+    let people_moved = Arc::<Notify>::default();
+    let moved: Moved = {
+        let people_moved = Arc::clone(&people_moved);
+        Arc::new(move |_name, _where| people_moved.notify_one())
+    };
+    let roster = Roster::open(Arc::clone(&store), load(&store), moved);
+    let roster = roster.await.map_err(StartError::Store)?;
+    let world = desk::World {
+        rules: keeper.shared(),
+        rules_changed: keeper.went_live(),
+        people_moved,
+        clock: settings.clock.clone(),
+        tell: Arc::new(|_alert| Box::pin(std::future::ready(Ok(())))),
+        last_look: last_look(&presence),
+        can_push: can_push(&clients),
+        on_duty: on_duty(&roster),
+        observe: Arc::new(|_before, _after, _timer| {}),
+    };
+    let desk = Arc::new(Desk::new(Arc::clone(&store), world));
     let can_push = clients.iter().map(|(name, client)| {
         let client = Arc::clone(client);
         let can: CanPush = Arc::new(move || client.can_push());
         (name.clone(), can)
     });
+    let people = People::open(&store, Arc::clone(&roster), settings.clock.now());
+    let people = people.await.map_err(StartError::Store)?;
     let world = World {
         can_push: can_push.collect(),
         ask_hook: ask_hook(settings, &metrics),
         media: ids_of(&uploader),
-        on_duty: Arc::new(Arc::<OnDuty>::default),
         hear: {
             let desk = Arc::clone(&desk);
             Arc::new(move |account, incoming, moved, now| desk.hear(account, incoming, moved, now))
         },
+        on_duty: on_duty(&roster),
     };
     let turns = Arc::new(Turns::new(
         Arc::clone(&store),
@@ -206,6 +226,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     let rights = Arc::new(rights.await.map_err(StartError::Store)?);
     let access = Access::new(
         Arc::clone(&store),
+        settings.clock.clone(),
         settings.api_token.as_ref(),
         &settings.data,
     )
@@ -231,6 +252,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         keeper: Arc::clone(&keeper),
         backtest: tokio::sync::Mutex::default(),
         access,
+        people,
         media,
         metrics,
     };
@@ -253,28 +275,28 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     })
 }
 
-/// What the desk does by itself.
-fn desk(
-    settings: &Settings,
-    store: &Arc<dyn Store>,
-    keeper: &Arc<Keeper>,
-    clients: &HashMap<AccountName, Arc<Client>>,
-    presence: &Arc<Presence>,
-) -> Desk {
-    let (clients, presence) = (clients.clone(), Arc::clone(presence));
-    let world = desk::World {
-        rules: keeper.shared(),
-        rules_changed: keeper.went_live(),
-        clock: settings.clock.clone(),
-        tell: Arc::new(|_alert| Box::pin(std::future::ready(Ok(())))),
-        last_look: Arc::new(move |id, name| presence.seen(id, name)),
-        can_push: Arc::new(move |account| {
-            clients.get(account).is_some_and(|client| client.can_push())
-        }),
-        on_duty: Arc::new(Arc::<OnDuty>::default),
-        observe: Arc::new(|_before, _after, _timer| {}),
-    };
-    Desk::new(Arc::clone(store), world)
+/// When somebody last looked at a conversation.
+fn last_look(presence: &Arc<Presence>) -> desk::LastLook {
+    let presence = Arc::clone(presence);
+    Arc::new(move |id, name| presence.seen(id, name))
+}
+
+/// Which accounts can push now.
+fn can_push(clients: &HashMap<AccountName, Arc<Client>>) -> desk::CanPush {
+    let clients = clients.clone();
+    Arc::new(move |account| clients.get(account).is_some_and(|client| client.can_push()))
+}
+
+/// How many conversations somebody has to answer.
+fn load(store: &Arc<dyn Store>) -> Load {
+    let store = Arc::clone(store);
+    Arc::new(move |name| store.load(name))
+}
+
+/// Whom turns take for being there.
+fn on_duty(roster: &Arc<Roster>) -> WhoIsOnDuty {
+    let roster = Arc::clone(roster);
+    Arc::new(move || roster.now())
 }
 
 fn ask_hook(settings: &Settings, metrics: &Arc<Metrics>) -> AskHook {

@@ -12,9 +12,10 @@ use crate::model::conversation::Refusal;
 use crate::model::entry::{Push, Settled};
 use crate::model::media::Sha256Hash;
 use crate::model::{
-    AccountName, Act, Actor, AgentMedia, AgentName, ApiToken, Capability, Conversation,
-    ConversationId, Incoming, MediaKind, Message, MessageId, OpenId, ReceivedMedia, Reply,
-    RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
+    AccountName, Act, Actor, AgentMedia, AgentName, ApiToken, AuditPage, AuditQuery, AuditRecord,
+    Capability, Conversation, ConversationId, Incoming, MediaKind, Message, MessageId, OpenId,
+    ReceivedMedia, Reply, RuleFiles, Session, SessionId, State, Time, Turn, TurnKey, UploadedMedia,
+    User, UserChange, UserRefusal,
 };
 use async_trait::async_trait;
 
@@ -305,6 +306,91 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error`] when it could not be written.
     async fn revoke_token(&self, name: &str) -> Result<bool, Error>;
 
+    /// Keeps a new user; `false` when the name is taken, whatever its case. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn add_user(&self, user: User) -> Result<bool, Error>;
+
+    /// The user with this name, whatever its case.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    async fn user(&self, name: &AgentName) -> Result<Option<User>, Error>;
+
+    /// All users, disabled ones too, by name.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn users(&self) -> Result<Vec<User>, Error>;
+
+    /// Changes a user, if [`User::changed`] allows it with all users as they are then; with the change, sessions end that do
+    /// not outlive it. Durable on return.
+    ///
+    /// # Errors
+    /// [`UserError::Refused`]; [`UserError::NotFound`]; [`UserError::Store`].
+    async fn change_user(
+        &self,
+        name: &AgentName,
+        change: UserChange,
+        now: Time,
+    ) -> Result<ChangedUser, UserError>;
+
+    /// Keeps a session that begins; `false` when the user cannot have it any more: disabled, or changed since the epoch in
+    /// it. Sessions that are over go, and the user's most silent one when there are too many. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn open_session(&self, session: Session) -> Result<bool, Error>;
+
+    /// The session with this token and its user, if it is good now.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    async fn session(
+        &self,
+        token: &Sha256Hash,
+        now: Time,
+    ) -> Result<Option<(Session, User)>, Error>;
+
+    /// Notes that a session was used; one that has ended stays ended. Durable with whatever is written next: a crash may
+    /// lose it.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn see_session(&self, token: &Sha256Hash, now: Time) -> Result<(), Error>;
+
+    /// All sessions that are good now, the last used first.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn sessions(&self, now: Time) -> Result<Vec<Session>, Error>;
+
+    /// Ends a session; `false` when there is none with this id. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn end_session(&self, id: SessionId) -> Result<bool, Error>;
+
+    /// Ends all sessions of a user; says how many. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn end_sessions_of(&self, user: &AgentName) -> Result<usize, Error>;
+
+    /// Writes an act down under the next number, which it returns. No verb changes or removes a record; those older than
+    /// [`AUDIT_LASTS`](crate::model::audit::AUDIT_LASTS) go in time. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn audit(&self, record: AuditRecord) -> Result<u64, Error>;
+
+    /// Records that fit the query, newest first. A page may have fewer than asked for and still go on.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn audit_page(&self, query: &AuditQuery) -> Result<AuditPage, Error>;
+
     /// Removes one follower everywhere: conversation, messages, answers kept for repeats. Durable on return; `false` when
     /// nothing was known.
     ///
@@ -446,6 +532,29 @@ pub enum ActError {
     /// The conversation does not allow it.
     #[error("{0}")]
     Refused(Refusal, Arc<Conversation>),
+    /// It could not be written.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// A user before and after a change; the same twice when it was so already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedUser {
+    /// Before.
+    pub before: User,
+    /// After.
+    pub after: User,
+}
+
+/// Why a change of a user did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// There is no such user.
+    #[error("no such user")]
+    NotFound,
+    /// It is not legal.
+    #[error(transparent)]
+    Refused(#[from] UserRefusal),
     /// It could not be written.
     #[error(transparent)]
     Store(#[from] Error),

@@ -29,6 +29,10 @@ pub fn agent(name: &str) -> Actor {
     Actor::agent(AgentName::parse(name).unwrap())
 }
 
+pub fn person(name: &str) -> AgentName {
+    AgentName::parse(name).unwrap()
+}
+
 pub fn key(name: &str) -> TurnKey {
     TurnKey::of_text(name)
 }

@@ -6,15 +6,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use wxreply::model::audit::AUDIT_LASTS;
 use wxreply::model::conversation::Refusal;
 use wxreply::model::entry::{Move, Settled};
 use wxreply::model::message::PushError;
+use wxreply::model::people::{Password, PasswordHash, SESSION_IDLE, SESSIONS_EACH};
 use wxreply::model::{
-    Ability, AccountName, Act, AgentMedia, Answer, ApiToken, Capability, Content, Conversation,
-    Delivery, Event, EventKind, Fetched, Measured, MediaKind, MediaSource, MessageId, Noted,
-    ReceivedMedia, Reply, Role, RuleFiles, State, UploadedMedia, Verdict,
+    Ability, AccountName, Act, AgentMedia, Answer, ApiToken, AuditPage, AuditQuery, AuditRecord,
+    Capability, Content, Conversation, Delivery, Event, EventKind, Fetched, Measured, MediaKind,
+    MediaSource, MessageId, Noted, ReceivedMedia, Reply, Role, RuleFiles, Session, SessionId,
+    State, Time, UploadedMedia, User, UserChange, UserEdit, UserRefusal, Verdict,
 };
-use wxreply::store::{ActError, Claim, Error, Health, Pin, Query, REVISIONS_KEPT, Store};
+use wxreply::store::{
+    ActError, Claim, Error, Health, Pin, Query, REVISIONS_KEPT, Store, UserError,
+};
 
 use super::fixtures::*;
 
@@ -73,6 +78,9 @@ macro_rules! suite {
             pushes_of_one_account_do_not_wait_behind_another
             what_followers_sent_comes_back_in_order
             tokens_are_kept_until_they_are_revoked
+            users_change_one_after_another
+            sessions_end_with_their_users
+            acts_stay_on_record
             an_erased_follower_is_gone_and_nobody_else
             a_megabyte_is_kept_whole
             a_closed_store_refuses
@@ -1264,6 +1272,239 @@ pub async fn tokens_are_kept_until_they_are_revoked(mut home: impl Home) {
         home.store().tokens().await.unwrap(),
         [token("app", Role::Agent)]
     );
+}
+
+fn user(name: &str, role: Role) -> User {
+    User {
+        name: person(name),
+        shown: name.into(),
+        role,
+        is_lead: false,
+        accounts: Vec::new(),
+        is_disabled: false,
+        is_on_duty: false,
+        duty_since: at(0),
+        created_at: at(0),
+        password: password(1),
+        epoch: 0,
+    }
+}
+
+fn password(n: u8) -> Password {
+    let hash = PasswordHash {
+        memory: 8,
+        passes: 1,
+        lanes: 1,
+        salt: [n; 16],
+        hash: [n; 32],
+    };
+    Password {
+        hash,
+        at: at(0),
+        is_initial: false,
+    }
+}
+
+fn disabled(is_disabled: bool) -> UserChange {
+    UserChange::Edit(UserEdit {
+        is_disabled: Some(is_disabled),
+        ..UserEdit::default()
+    })
+}
+
+pub async fn users_change_one_after_another(mut home: impl Home) {
+    let store = home.store();
+    let (boss, other) = (user("boss", Role::Admin), user("Other", Role::Admin));
+    assert!(store.add_user(boss.clone()).await.unwrap());
+    assert!(store.add_user(other.clone()).await.unwrap());
+    assert!(!store.add_user(user("OTHER", Role::Agent)).await.unwrap());
+    assert_eq!(store.user(&person("oTHER")).await.unwrap(), Some(other));
+    assert_eq!(store.user(&person("nobody")).await.unwrap(), None);
+    let missing = store
+        .change_user(&person("nobody"), disabled(true), at(1))
+        .await;
+    assert!(matches!(missing, Err(UserError::NotFound)));
+
+    // Two that race for the last place: one of them stays.
+    let both = [person("boss"), person("other")].map(|name| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            store
+                .change_user(&name, disabled(true), at(2))
+                .await
+                .is_ok()
+        })
+    });
+    let mut done = Vec::new();
+    for one in both {
+        done.push(one.await.unwrap());
+    }
+    done.sort_unstable();
+    assert_eq!(done, [false, true]);
+    let users = store.users().await.unwrap();
+    home.crash().await;
+    assert_eq!(home.store().users().await.unwrap(), users);
+    let left = users.iter().find(|user| !user.is_disabled).unwrap();
+    let refused = home
+        .store()
+        .change_user(&left.name, disabled(true), at(3))
+        .await;
+    assert!(matches!(
+        refused,
+        Err(UserError::Refused(UserRefusal::LastAdmin))
+    ));
+    let same = UserChange::Duty { on: false };
+    let changed = home.store().change_user(&left.name, same, at(4)).await;
+    let changed = changed.unwrap();
+    assert_eq!(changed.before, changed.after);
+    home.reopen().await;
+    assert_eq!(home.store().users().await.unwrap(), users);
+}
+
+fn session(user: &str, n: u8, seconds: u64) -> Session {
+    Session {
+        id: SessionId::at(at(seconds), n, key(user)),
+        token: [n; 32],
+        user: person(user),
+        epoch: 0,
+        created_at: at(seconds),
+        fresh_at: at(seconds),
+        seen_at: at(seconds),
+        address: Some([192, 0, 2, n].into()),
+        client: "test".into(),
+    }
+}
+
+pub async fn sessions_end_with_their_users(mut home: impl Home) {
+    let store = home.store();
+    for name in ["mei", "jun"] {
+        assert!(store.add_user(user(name, Role::Agent)).await.unwrap());
+    }
+    assert!(!store.open_session(session("nobody", 9, 0)).await.unwrap());
+    for (name, n) in [("mei", 1), ("mei", 2), ("jun", 3)] {
+        assert!(store.open_session(session(name, n, 0)).await.unwrap());
+    }
+    home.crash().await;
+    let store = home.store();
+    let found = store.session(&[1; 32], at(1)).await.unwrap().unwrap();
+    assert_eq!(found, (session("mei", 1, 0), user("mei", Role::Agent)));
+    assert_eq!(store.session(&[7; 32], at(1)).await.unwrap(), None);
+    let late = START.plus(SESSION_IDLE);
+    assert_eq!(store.session(&[1; 32], late).await.unwrap(), None);
+    store.see_session(&[1; 32], at(60)).await.unwrap();
+    store.see_session(&[7; 32], at(60)).await.unwrap();
+    let (seen, _) = store.session(&[1; 32], late).await.unwrap().unwrap();
+    assert_eq!((seen.seen_at, seen.created_at), (at(60), at(0)));
+    let count = |sessions: Vec<Session>| sessions.len();
+    assert_eq!(count(store.sessions(at(1)).await.unwrap()), 3);
+    assert_eq!(count(store.sessions(late).await.unwrap()), 1);
+
+    assert!(store.end_session(session("jun", 3, 0).id).await.unwrap());
+    assert!(!store.end_session(session("jun", 3, 0).id).await.unwrap());
+    let change = UserChange::Password(password(2));
+    let changed = store.change_user(&person("mei"), change, at(61)).await;
+    assert_eq!(changed.unwrap().after.epoch, 1);
+    assert_eq!(store.sessions(at(61)).await.unwrap(), []);
+    store.see_session(&[1; 32], at(62)).await.unwrap();
+    assert_eq!(store.session(&[1; 32], at(62)).await.unwrap(), None);
+    let stale = session("mei", 4, 62);
+    assert!(
+        !store.open_session(stale.clone()).await.unwrap(),
+        "a login that was overtaken"
+    );
+    let fresh = Session { epoch: 1, ..stale };
+    assert!(store.open_session(fresh.clone()).await.unwrap());
+    home.crash().await;
+    assert_eq!(home.store().sessions(at(63)).await.unwrap(), [fresh]);
+
+    let store = home.store();
+    for n in 10..10 + u8::try_from(SESSIONS_EACH).unwrap() {
+        let next = session("jun", n, u64::from(n) + 100);
+        assert!(store.open_session(next).await.unwrap());
+    }
+    let next = session("jun", 99, 200);
+    assert!(store.open_session(next).await.unwrap());
+    let sessions = store.sessions(at(201)).await.unwrap();
+    let tokens: Vec<u8> = sessions.iter().map(|session| session.token[0]).collect();
+    assert_eq!(tokens.len(), SESSIONS_EACH + 1);
+    assert!(
+        tokens[0] == 99 && !tokens.contains(&10),
+        "the most silent one went"
+    );
+    assert_eq!(
+        store.end_sessions_of(&person("jun")).await.unwrap(),
+        SESSIONS_EACH
+    );
+    assert_eq!(store.end_sessions_of(&person("jun")).await.unwrap(), 0);
+    home.reopen().await;
+    assert_eq!(home.store().sessions(at(201)).await.unwrap().len(), 1);
+}
+
+fn record(n: u64, time: Time) -> AuditRecord {
+    AuditRecord {
+        seq: 0,
+        at: time,
+        by: Some(person("boss")),
+        what: "user.change".into(),
+        target: format!("t{n}").into(),
+        before: None,
+        after: Some("{}".into()),
+        address: None,
+        account: None,
+    }
+}
+
+pub async fn acts_stay_on_record(mut home: impl Home) {
+    let store = home.store();
+    let all = AuditQuery {
+        limit: 100,
+        ..AuditQuery::default()
+    };
+    assert_eq!(store.audit_page(&all).await.unwrap(), AuditPage::default());
+    for n in 1..=20 {
+        assert_eq!(store.audit(record(n, at(n))).await.unwrap(), n);
+    }
+    let racing = [21, 22].map(|n| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.audit(record(n, at(n))).await.unwrap() })
+    });
+    let mut numbers = Vec::new();
+    for one in racing {
+        numbers.push(one.await.unwrap());
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, [21, 22]);
+    home.crash().await;
+    let store = home.store();
+    let page = store.audit_page(&all).await.unwrap();
+    let seqs: Vec<u64> = page.records.iter().map(|record| record.seq).collect();
+    assert_eq!((seqs, page.next), ((1..=22).rev().collect(), None));
+    let some = AuditQuery {
+        since: Some(at(3)),
+        until: Some(at(9)),
+        limit: 4,
+        ..AuditQuery::default()
+    };
+    let page = store.audit_page(&some).await.unwrap();
+    let seqs: Vec<u64> = page.records.iter().map(|record| record.seq).collect();
+    assert_eq!((seqs, page.next), (vec![8, 7, 6, 5], Some(5)));
+    let rest = AuditQuery {
+        after: page.next,
+        ..some
+    };
+    let page = store.audit_page(&rest).await.unwrap();
+    let seqs: Vec<u64> = page.records.iter().map(|record| record.seq).collect();
+    assert_eq!((seqs, page.next), (vec![4, 3], None));
+
+    // Two years later the old ones go, a few with each new one; numbers go on.
+    let later = at(30).plus(AUDIT_LASTS);
+    for n in 23..=26 {
+        assert_eq!(store.audit(record(n, later)).await.unwrap(), n);
+    }
+    home.reopen().await;
+    let page = home.store().audit_page(&all).await.unwrap();
+    let seqs: Vec<u64> = page.records.iter().map(|record| record.seq).collect();
+    assert_eq!(seqs, [26, 25, 24, 23]);
 }
 
 pub async fn an_erased_follower_is_gone_and_nobody_else(mut home: impl Home) {

@@ -159,7 +159,7 @@ const FORMULA: &[char] = &[
 ];
 
 /// A cell that no spreadsheet takes for a formula.
-pub(in crate::rules) fn guarded(cell: &str) -> String {
+pub fn guarded(cell: &str) -> String {
     if cell.trim_start_matches('\'').starts_with(FORMULA) {
         return format!("'{cell}");
     }

@@ -3,16 +3,21 @@
 
 mod accounts;
 mod acts;
+mod audit;
 mod backtest;
 mod conversations;
 mod cursor;
+mod duty;
 mod media;
+mod people_shapes;
 mod rule_shapes;
 mod rules;
+mod sessions;
 mod shapes;
 mod single_rule;
 mod tokens;
 mod try_out;
+mod users;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
@@ -97,6 +102,34 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
         )
         .service(resource("/conversations/{id}/desk", "POST").route(web::post().to(acts::to_desk)))
         .service(resource("/conversations/{id}/presence", "POST").route(web::post().to(acts::look)))
+        .service(resource("/me", "GET").route(web::get().to(users::me)))
+        .service(
+            resource("/users", "GET, POST")
+                .route(web::get().to(users::list))
+                .route(web::post().to(users::add)),
+        )
+        .service(
+            resource("/users/{name}", "GET, PATCH, DELETE")
+                .route(web::get().to(users::show))
+                .route(web::patch().to(users::change))
+                .route(web::delete().to(users::disable)),
+        )
+        .service(
+            resource("/users/{name}/password", "POST").route(web::post().to(users::set_password)),
+        )
+        .service(
+            resource("/sessions", "GET, POST, DELETE")
+                .route(web::get().to(sessions::list))
+                .route(web::post().to(sessions::log_in))
+                .route(web::delete().to(sessions::end_all)),
+        )
+        .service(resource("/sessions/{id}", "DELETE").route(web::delete().to(sessions::end)))
+        .service(
+            resource("/duty", "GET, POST")
+                .route(web::get().to(duty::list))
+                .route(web::post().to(duty::set)),
+        )
+        .service(resource("/audit", "GET").route(web::get().to(audit::list)))
         .service(
             resource("/tokens", "GET, POST")
                 .route(web::get().to(tokens::list))
@@ -202,6 +235,20 @@ async fn json_body_up_to<T: DeserializeOwned>(
         acts::elsewhere,
         acts::to_desk,
         acts::look,
+        users::me,
+        users::list,
+        users::add,
+        users::show,
+        users::change,
+        users::disable,
+        users::set_password,
+        sessions::list,
+        sessions::log_in,
+        sessions::end_all,
+        sessions::end,
+        duty::list,
+        duty::set,
+        audit::list,
         tokens::list,
         tokens::add,
         tokens::revoke,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data, Json, Path, Payload};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 
@@ -17,12 +18,14 @@ use super::rule_shapes::{
 };
 use super::shapes::ProblemShape;
 use super::{json_body, json_body_up_to};
+use crate::model::audit::What;
 use crate::model::media::{from_hex, hex};
 use crate::model::{FileChanges, RuleFiles};
 use crate::rules::difference::{count, unified};
 use crate::server::Site;
 use crate::server::access::{Caller, Operator, Viewer};
 use crate::server::error::{Code, Problem};
+use crate::server::people::Did;
 use crate::server::rules::{Draft, Keeper, Published, Refused, State};
 use crate::store::Revision;
 
@@ -191,7 +194,9 @@ pub(super) async fn roll_back(
     let Rollback { revision } = json_body(&request, payload).await?;
     let by = author(&caller, None)?;
     let change = |keeper: Arc<Keeper>, turn| keeper.roll_back(turn, revision, by);
-    Ok(published(site.keeper.in_turn(change).await?))
+    let done = site.keeper.in_turn(change).await?;
+    let did = Did::to(What::RulesRolledBack, format!("revision {revision}"));
+    recorded(&site, &caller, &request, did, done).await
 }
 
 /// Lays files over the directory, if the whole compiles and its tests pass: nothing is written before that is known.
@@ -236,12 +241,28 @@ pub(super) async fn publish(
         is_whole: replace,
     };
     let by = author(&caller, by.as_deref())?;
+    let paths: Vec<String> = draft.changes.keys().cloned().collect();
     let change = |keeper: Arc<Keeper>, turn| keeper.publish(turn, draft, by);
-    Ok(published(site.keeper.in_turn(change).await?))
+    let done = site.keeper.in_turn(change).await?;
+    let did = Did::to(What::RulesPublished, paths.join(", "));
+    recorded(&site, &caller, &request, did, done).await
+}
+
+/// Writes down a change of the rules, and says what it led to.
+pub(super) async fn recorded(
+    site: &Site,
+    caller: &Caller,
+    request: &HttpRequest,
+    did: Did,
+    done: Published,
+) -> Result<Json<PublishedShape>, Problem> {
+    let after = json!({"revision": done.revision, "directory_hash": hex(&done.digest)});
+    site.audit(caller, request, did.after(after)).await?;
+    Ok(published(done))
 }
 
 /// What a change led to, as callers read it.
-pub(super) fn published(done: Published) -> Json<PublishedShape> {
+fn published(done: Published) -> Json<PublishedShape> {
     let Published {
         revision,
         digest,

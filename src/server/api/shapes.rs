@@ -221,6 +221,15 @@ pub(super) struct ShowQuery {
     pub(super) before: Option<String>,
 }
 
+/// Whether a lead acts over the owner's head.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AsLead {
+    /// `true`: also where somebody else owns the conversation; leads only.
+    #[serde(default)]
+    pub(super) as_lead: bool,
+}
+
 /// How to end an episode.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Close {
@@ -383,6 +392,15 @@ pub(super) struct ProblemShape {
     /// What the rules directory holds now.
     #[schema(nullable = false)]
     directory_hash: Option<String>,
+    /// The role, or `lead`, that the caller lacks.
+    #[schema(nullable = false)]
+    needs: Option<String>,
+    /// Who can grant it.
+    #[schema(nullable = false)]
+    granted_by: Option<Vec<String>>,
+    /// After how many seconds it may be tried again.
+    #[schema(nullable = false)]
+    retry_after: Option<u64>,
     /// The rule files that somebody else changed, both ways.
     #[schema(value_type = Option<Vec<FileConflictShape>>, nullable = false)]
     files: Option<Vec<FileConflict>>,
@@ -497,7 +515,7 @@ macro_rules! words {
         $(
             #[derive(ToSchema)]
             #[expect(dead_code, reason = "stands in the schema for a type of the model, which knows no schemas")]
-            enum $name { $(#[schema(rename = $text)] $word,)+ }
+            pub(super) enum $name { $(#[schema(rename = $text)] $word,)+ }
         )+
 
         #[cfg(test)]

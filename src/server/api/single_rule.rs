@@ -8,12 +8,14 @@ use actix_web::web::{Data, Json, Path, Payload, Query};
 
 use super::json_body_up_to;
 use super::rule_shapes::{ChangeRule, NewRule, PublishedShape, RemoveQuery, RuleTextShape};
-use super::rules::{author, digest, published};
+use super::rules::{author, digest, recorded};
 use super::shapes::ProblemShape;
+use crate::model::audit::What;
 use crate::model::media::hex;
 use crate::server::access::{Operator, Viewer};
 use crate::server::error::{Code, Problem};
-use crate::server::rules::{Keeper, RuleEdit};
+use crate::server::people::Did;
+use crate::server::rules::{Keeper, Published, Refused, RuleEdit};
 use crate::server::{Site, body};
 
 /// The most an edit may have.
@@ -74,7 +76,9 @@ pub(super) async fn add(
         author: by,
     } = json_body_up_to(&request, payload, EDIT_LIMIT).await?;
     let by = author(&caller, by.as_deref())?;
-    edited(&site, RuleEdit::Add { file, toml }, by).await
+    let did = Did::to(What::RuleAdded, &*file);
+    let done = edited(&site, RuleEdit::Add { file, toml }, by).await?;
+    recorded(&site, &caller, &request, did, done).await
 }
 
 /// Edits a rule and leaves every other byte of its file, if the whole is good afterwards.
@@ -109,6 +113,7 @@ pub(super) async fn change(
         author: by,
     } = json_body_up_to(&request, payload, EDIT_LIMIT).await?;
     let (id, hash) = (id.into_inner(), digest("hash", &hash)?);
+    let did = Did::to(What::RuleChanged, &*id);
     let edit = match toml {
         Some(_) if !(set.is_empty() && unset.is_empty()) => {
             let detail = "give `set` and `unset`, or `toml`, not both";
@@ -122,7 +127,8 @@ pub(super) async fn change(
             unset,
         },
     };
-    edited(&site, edit, author(&caller, by.as_deref())?).await
+    let done = edited(&site, edit, author(&caller, by.as_deref())?).await?;
+    recorded(&site, &caller, &request, did, done).await
 }
 
 /// Removes a rule with the comment directly above it, if the whole is good without it.
@@ -145,18 +151,21 @@ pub(super) async fn remove(
     site: Data<Site>,
     id: Path<String>,
     query: Query<RemoveQuery>,
+    request: HttpRequest,
     mut payload: Payload,
 ) -> Result<Json<PublishedShape>, Problem> {
     body::discard(&mut payload).await;
     let hash = query.hash.as_deref().map(|hash| digest("hash", hash));
+    let did = Did::to(What::RuleRemoved, &**id);
     let edit = RuleEdit::Remove {
         id: id.into_inner(),
         hash: hash.transpose()?,
     };
-    edited(&site, edit, author(&caller, None)?).await
+    let done = edited(&site, edit, author(&caller, None)?).await?;
+    recorded(&site, &caller, &request, did, done).await
 }
 
-async fn edited(site: &Site, edit: RuleEdit, by: String) -> Result<Json<PublishedShape>, Problem> {
+async fn edited(site: &Site, edit: RuleEdit, by: String) -> Result<Published, Refused> {
     let change = |keeper: Arc<Keeper>, turn| keeper.edit(turn, edit, by);
-    Ok(published(site.keeper.in_turn(change).await?))
+    site.keeper.in_turn(change).await
 }

@@ -1,5 +1,5 @@
 //! Keeps what is neither message nor conversation, one small value each: API tokens, uploads, the format of it all.
-//! Owns: the catalog's keys. Uses: disk, the format of values. Never: rule files (see revisions).
+//! Owns: the catalog's keys. Uses: disk, the format of values. Never: rule files (see revisions), people (see people).
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -41,15 +41,18 @@ pub(super) enum Map {
     Catalog,
     /// Rule files by hash.
     Content,
+    /// Records of people's acts by number.
+    Audit,
 }
 
 impl Map {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Journal,
         Self::Ledger,
         Self::Shelves,
         Self::Catalog,
         Self::Content,
+        Self::Audit,
     ];
 
     const fn name(self) -> &'static str {
@@ -59,6 +62,7 @@ impl Map {
             Self::Shelves => "shelves",
             Self::Catalog => "catalog",
             Self::Content => "content",
+            Self::Audit => "audit",
         }
     }
 }
@@ -95,13 +99,14 @@ struct Open {
 
 impl Open {
     fn map(&self, map: Map) -> &::sled::Tree {
-        let [journal, ledger, shelves, catalog, content] = &self.maps;
+        let [journal, ledger, shelves, catalog, content, audit] = &self.maps;
         match map {
             Map::Journal => journal,
             Map::Ledger => ledger,
             Map::Shelves => shelves,
             Map::Catalog => catalog,
             Map::Content => content,
+            Map::Audit => audit,
         }
     }
 }
@@ -139,13 +144,13 @@ impl Disk {
                 .cache_capacity(CACHE_BYTES)
                 .flush_every_ms(None)
                 .open()?;
-            let [journal, ledger, shelves, catalog, content] =
+            let [journal, ledger, shelves, catalog, content, audit] =
                 Map::ALL.map(|map| database.open_tree(map.name()));
             database.flush()?;
             let file = File::open(self.dir.join("db"))?;
             file.sync_all()?;
             Ok(Open {
-                maps: [journal?, ledger?, shelves?, catalog?, content?],
+                maps: [journal?, ledger?, shelves?, catalog?, content?, audit?],
                 database,
                 file,
             })

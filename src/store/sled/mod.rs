@@ -19,6 +19,7 @@ mod lanes;
 mod ledger;
 mod opening;
 mod past;
+mod people;
 mod pruning;
 mod queue;
 mod revisions;
@@ -48,13 +49,13 @@ use self::shared::{Shared, blocking, durable, on_disk, written};
 use crate::model::entry::{Push, Settled};
 use crate::model::media::Sha256Hash;
 use crate::model::{
-    AccountName, Act, Actor, AgentMedia, AgentName, ApiToken, Capability, Conversation,
-    ConversationId, MediaKind, Message, MessageId, OpenId, ReceivedMedia, RuleFiles, State, Time,
-    Turn, TurnKey, UploadedMedia,
+    AccountName, Act, Actor, AgentMedia, AgentName, ApiToken, AuditPage, AuditQuery, AuditRecord,
+    Capability, Conversation, ConversationId, MediaKind, Message, MessageId, OpenId, ReceivedMedia,
+    RuleFiles, Session, SessionId, State, Time, Turn, TurnKey, UploadedMedia, User, UserChange,
 };
 use crate::store::{
-    ActError, Acted, AlarmOf, Claim, Error, Health, Page, Past, Pin, Query, Revision, Store, Taken,
-    Ticket,
+    ActError, Acted, AlarmOf, ChangedUser, Claim, Error, Health, Page, Past, Pin, Query, Revision,
+    Store, Taken, Ticket, UserError,
 };
 
 pub use self::settings::{BeforeIo, Io, Settings};
@@ -400,6 +401,93 @@ impl Store for SledStore {
     async fn revoke_token(&self, name: &str) -> Result<bool, Error> {
         let name = name.to_owned();
         on_disk(&self.shared, move |disk| catalog::revoke_token(disk, &name)).await
+    }
+
+    async fn add_user(&self, user: User) -> Result<bool, Error> {
+        on_disk(&self.shared, move |disk| people::add_user(disk, &user)).await
+    }
+
+    async fn user(&self, name: &AgentName) -> Result<Option<User>, Error> {
+        let name = name.clone();
+        blocking(&self.shared, move |shared| {
+            people::user(&shared.disk, &name)
+        })
+        .await
+    }
+
+    async fn users(&self) -> Result<Vec<User>, Error> {
+        blocking(&self.shared, |shared| people::users(&shared.disk)).await
+    }
+
+    async fn change_user(
+        &self,
+        name: &AgentName,
+        change: UserChange,
+        now: Time,
+    ) -> Result<ChangedUser, UserError> {
+        let name = name.clone();
+        on_disk(&self.shared, move |disk| {
+            Ok(people::change_user(disk, &name, &change, now))
+        })
+        .await?
+    }
+
+    async fn open_session(&self, session: Session) -> Result<bool, Error> {
+        on_disk(&self.shared, move |disk| {
+            people::open_session(disk, &session)
+        })
+        .await
+    }
+
+    async fn session(
+        &self,
+        token: &Sha256Hash,
+        now: Time,
+    ) -> Result<Option<(Session, User)>, Error> {
+        let token = *token;
+        blocking(&self.shared, move |shared| {
+            people::session(&shared.disk, &token, now)
+        })
+        .await
+    }
+
+    async fn see_session(&self, token: &Sha256Hash, now: Time) -> Result<(), Error> {
+        let token = *token;
+        on_disk(&self.shared, move |disk| {
+            people::see_session(disk, &token, now)
+        })
+        .await
+    }
+
+    async fn sessions(&self, now: Time) -> Result<Vec<Session>, Error> {
+        blocking(&self.shared, move |shared| {
+            people::live_sessions(&shared.disk, now)
+        })
+        .await
+    }
+
+    async fn end_session(&self, id: SessionId) -> Result<bool, Error> {
+        on_disk(&self.shared, move |disk| people::end_session(disk, id)).await
+    }
+
+    async fn end_sessions_of(&self, user: &AgentName) -> Result<usize, Error> {
+        let user = user.clone();
+        on_disk(&self.shared, move |disk| {
+            people::end_sessions_of(disk, &user)
+        })
+        .await
+    }
+
+    async fn audit(&self, record: AuditRecord) -> Result<u64, Error> {
+        on_disk(&self.shared, move |disk| people::audit(disk, record)).await
+    }
+
+    async fn audit_page(&self, query: &AuditQuery) -> Result<AuditPage, Error> {
+        let query = query.clone();
+        blocking(&self.shared, move |shared| {
+            people::audit_page(&shared.disk, &query)
+        })
+        .await
     }
 
     async fn erase(&self, account: &AccountName, follower: &OpenId) -> Result<bool, Error> {
