@@ -3,6 +3,7 @@
 //! The modules in reading order; ARCHITECTURE.md has the map and the rules between them.
 
 pub mod clock;
+pub mod files;
 pub mod model;
 
 pub mod turn;
@@ -12,6 +13,8 @@ pub mod decide;
 pub mod delivery;
 pub mod desk;
 pub mod hook;
+pub mod received;
+pub mod rights;
 pub mod rules;
 pub mod store;
 pub mod wechat;

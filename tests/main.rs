@@ -13,6 +13,7 @@ mod architecture;
 mod backtest;
 mod config;
 mod crowd;
+mod delivery;
 mod desk;
 mod import;
 mod keys;

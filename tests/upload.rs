@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wxreply::clock::Clock;
+use wxreply::files::Cache;
 use wxreply::model::{AccountName, MediaFile, RuleFiles, Time};
 use wxreply::rules::{Options, RuleSet, compile};
 use wxreply::simulator::{AccountSettings, Fault, Settings, Times, Wechat};
 use wxreply::store::Store;
 use wxreply::store::sled::SledStore;
-use wxreply::upload::{Cache, Uploader};
+use wxreply::upload::Uploader;
 use wxreply::wechat::Client;
 use wxreply::wechat::client::ClientSettings;
 
@@ -43,8 +43,6 @@ struct Work {
     store: Arc<SledStore>,
     stop: CancellationToken,
     running: JoinHandle<()>,
-    /// How uploads ended, as counters are told.
-    ends: Arc<Mutex<Vec<Option<i64>>>>,
 }
 
 impl Yard {
@@ -68,21 +66,23 @@ impl Yard {
     async fn start(&self, set: &RuleSet, files: &RuleFiles) -> Work {
         let data = self.directory.path();
         let store = SledStore::open(data, self.clock.now()).await.unwrap();
-        let client = Client::new(ClientSettings {
-            api_base: self.wechat.api_base(),
-            app_id: self.settings.app_id.clone(),
-            secret: self.settings.secret.clone().into(),
-        });
+        let clock = self.clock.clone();
+        let client = Client::new(
+            ClientSettings {
+                api_base: self.wechat.api_base(),
+                app_id: self.settings.app_id.clone(),
+                secret: self.settings.secret.clone().into(),
+            },
+            Arc::new(move || clock.now()),
+        );
         let clients = HashMap::from([(shop(), Arc::new(client))]);
-        let (clock, ends) = (self.clock.clone(), Arc::default());
-        let told: Arc<Mutex<Vec<Option<i64>>>> = Arc::clone(&ends);
         let uploader = Uploader::open(
             Arc::<SledStore>::clone(&store),
             Cache::open(&data.join("media")).unwrap(),
+            Cache::open(&data.join("agents")).unwrap(),
             vec![shop()],
             &clients,
-            Arc::new(move || clock.now()),
-            Arc::new(move |_, failure| told.lock().push(failure)),
+            self.clock.clone(),
         );
         let uploader = Arc::new(uploader.await.unwrap());
         let stop = CancellationToken::new();
@@ -91,7 +91,6 @@ impl Yard {
             uploader,
             store,
             stop,
-            ends,
         };
         work.change(set, files);
         work
@@ -106,7 +105,7 @@ impl Yard {
 }
 
 impl Work {
-    /// Gives the uploader another set; also wakes it after the clock was moved.
+    /// Gives the uploader another set.
     fn change(&self, set: &RuleSet, files: &RuleFiles) {
         for used in set.media() {
             let bytes = files.find(&used.file.path).unwrap();
@@ -194,7 +193,6 @@ async fn an_upload_is_renewed_in_time_kept_over_a_restart_and_never_used_too_lon
     work.until("the next failure", || yard.asked() == 4).await;
     work.until("the remark", || !work.uploader.remarks().is_empty())
         .await;
-    assert_eq!(work.ends.lock().last(), Some(&Some(-1)));
     assert_eq!(work.store.media().await.unwrap(), []);
     yard.wechat.heals();
     yard.clock.advance(HOUR);

@@ -220,6 +220,9 @@ pub fn decide(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Tim
                     ..silent(Silence::Uncovered, false)
                 });
             }
+            EventKind::KfCreateSession | EventKind::KfSwitchSession | EventKind::KfCloseSession => {
+                return Step::Done(at_desk(event.kind, memory, now));
+            }
             _ => {}
         }
     }
@@ -439,6 +442,21 @@ fn unsubscribed(memory: &Memory) -> Decision {
     let mut decision = silent(Silence::Unsubscribed, is_known);
     decision.stage = Stage::Fixed;
     decision.answer.moved = is_known.then_some(Move::Unsubscribed);
+    decision
+}
+
+/// Tencent's desk took the follower, handed them on, or is done with them. Messages bypass us meanwhile, so rules have
+/// nothing to be silent about: the end gives back only what the desk had.
+fn at_desk(kind: EventKind, memory: &Memory, now: Time) -> Decision {
+    let mut decision = silent(Silence::PersonSpeaks, true);
+    let state = memory.conversation.as_ref().map(|known| known.state);
+    decision.answer.moved = match kind {
+        EventKind::KfCloseSession if state == Some(State::External) => Some(Move::Bot),
+        EventKind::KfCloseSession => None,
+        _ => Some(Move::External {
+            until: now.plus(EXTERNAL_FOR),
+        }),
+    };
     decision
 }
 

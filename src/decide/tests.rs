@@ -507,6 +507,27 @@ fn the_third_identical_question_in_ten_minutes_goes_to_a_person_as_well() {
 }
 
 #[test]
+fn tencents_desk_takes_a_follower_and_gives_back_only_what_it_had() {
+    let desk = |kind, name| event(kind, name, None);
+    let create = || desk(EventKind::KfCreateSession, "kf_create_session");
+    let close = || desk(EventKind::KfCloseSession, "kf_close_session");
+    let mut talk = Talk::new();
+    talk.sends(create());
+    assert_eq!(talk.state(), State::External);
+    let until = talk.known.as_ref().unwrap().external_until;
+    talk.wait(60);
+    talk.sends(desk(EventKind::KfSwitchSession, "kf_switch_session"));
+    assert!(talk.known.as_ref().unwrap().external_until > until);
+    let ended = talk.sends(close());
+    assert_eq!((ended.answer.own, talk.state()), (None, State::Bot));
+    assert_eq!(talk.says("几点开门").outcome, Outcome::Reply);
+    // The end of a session that somebody waits behind takes nothing from our queue.
+    talk.says("吃出头发了");
+    talk.sends(close());
+    assert_eq!(talk.state(), State::Waiting);
+}
+
+#[test]
 fn the_desk_takes_messages_and_rules_are_silent_for_half_an_hour() {
     let mut talk = Talk::new();
     assert_eq!(talk.says("转接").outcome, Outcome::Desk);

@@ -158,5 +158,18 @@ pub(super) fn reply(reply: &Reply) -> Value {
         }
         Reply::Transfer { agent: None } => json!({ "desk": {} }),
         Reply::Transfer { agent: Some(agent) } => json!({ "desk": { "agent": &**agent } }),
+        Reply::Menu {
+            head,
+            options,
+            tail,
+        } => {
+            let options = options.iter();
+            let options = options.map(|(id, text)| json!({ "id": &**id, "text": &**text }));
+            json!({ "menu": { "head": &**head, "options": options.collect::<Vec<_>>(), "tail": &**tail } })
+        }
+        // Rules do not send these.
+        Reply::Local { kind, hash } => {
+            json!({ "local": { "kind": kind.word(), "sha256": crate::model::media::hex(hash) } })
+        }
     }
 }

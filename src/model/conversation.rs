@@ -150,11 +150,14 @@ impl Conversation {
             .count()
     }
 
-    /// Answers that wait for the follower's next visit, oldest first; those past their seven days are left out.
+    /// Answers that wait for the follower's next visit, oldest first; those past their seven days are left out, and so is
+    /// what can only be pushed.
     pub fn held(&self, now: Time) -> impl Iterator<Item = &Push> {
-        self.pushes
-            .iter()
-            .filter(move |push| push.state == Delivery::Held && now.since(push.at) <= HELD_FOR)
+        self.pushes.iter().filter(move |push| {
+            push.state == Delivery::Held
+                && now.since(push.at) <= HELD_FOR
+                && push.reply.can_be_held()
+        })
     }
 
     /// The push that may be tried now: the oldest that is not held, unless it is being tried or waits for its time. Where

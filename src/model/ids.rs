@@ -209,6 +209,12 @@ macro_rules! uuid_id {
                 uuid::Uuid::try_parse(text).ok().map(Self)
             }
 
+            /// The time in it: when what it names was made, to the millisecond.
+            pub fn time(&self) -> Time {
+                let millis = self.0.as_u128() >> 80;
+                Time::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+            }
+
             /// The id's sixteen bytes; their order is the order in time.
             pub const fn bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
@@ -266,6 +272,7 @@ mod tests {
         assert!(ids.is_sorted());
         assert_eq!(ids[0].to_string().as_bytes()[14], b'7');
         assert_eq!(MessageId::parse(&ids[1].to_string()), Some(ids[1]));
+        assert_eq!(ids[2].time(), Time::from_millis(1001));
     }
 
     #[test]

@@ -71,10 +71,14 @@ codes! {
     Unreadable = 409 "unreadable" "规则目录读不了";
     /// The rules directory cannot be written.
     ReadOnly = 409 "read-only" "规则目录写不进去";
+    /// The account cannot ask WeChat anything.
+    NoSecret = 409 "no-secret" "公众号没有配 secret";
     /// The body is longer than the limit.
     TooLarge = 413 "too-large" "请求太大";
     /// The text is longer than WeChat takes.
     TooLong = 422 "too-long" "文字超过微信的长度限制";
+    /// WeChat would not take the file.
+    BadMedia = 422 "bad-media" "这种文件微信不收";
     /// Taking a conversation from its owner needs a reason.
     NeedsReason = 422 "needs-reason" "从同事手里接过会话要写原因";
     /// It cannot wait for the next visit, and it cannot be pushed.

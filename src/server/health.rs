@@ -1,5 +1,5 @@
 //! Says how the server is: alive, ready, and in figures.
-//! Owns: what makes it unready, who may read reasons. Uses: store. Never: tells a stranger why.
+//! Owns: what makes it unready, who may read reasons. Uses: store, delivery, wechat's client. Never: tells a stranger why.
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -47,7 +47,8 @@ async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// 503 when messages cannot be kept; an older rule set that runs because the directory is bad is `degraded`.
+/// 503 when messages cannot be kept; an older rule set that runs because the directory is bad is `degraded`, and so is a
+/// WeChat that cannot be asked.
 async fn readyz(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let store = match site.store.health() {
         Health::Good => None,
@@ -63,13 +64,15 @@ async fn readyz(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         .as_ref()
         .filter(|_| standing.state == State::Broken)
         .map(|problem| format!("rules: {problem}"));
-    let status = match (&store, &rules) {
-        (Some(_), _) => "unavailable",
-        (None, Some(_)) => "degraded",
-        (None, None) => "ready",
+    let wechat = troubles(&site);
+    let status = match (&store, &rules, &*wechat) {
+        (Some(_), ..) => "unavailable",
+        (None, None, []) => "ready",
+        _ => "degraded",
     };
     let reasons = if site.access.is_insider(&request).await {
-        store.iter().chain(&rules).cloned().collect()
+        let reasons = store.iter().chain(&rules).chain(&wechat);
+        reasons.cloned().collect()
     } else {
         Vec::new()
     };
@@ -81,12 +84,44 @@ async fn readyz(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     response.json(Readiness { status, reasons })
 }
 
+/// What keeps accounts from calling WeChat, by account.
+fn troubles(site: &Site) -> Vec<String> {
+    let mut troubles: Vec<String> = site
+        .clients
+        .iter()
+        .filter_map(|(account, client)| {
+            let known = client.known();
+            if let Some(address) = known.ip_to_allow {
+                let allow = format!("add {address} to the account's IP whitelist (40164)");
+                return Some(format!("wechat: {account}: {allow}"));
+            }
+            let pause = site.delivery.pause(account);
+            let pause = pause.map(|pause| {
+                let (until, code, message) = (pause.until, pause.code, pause.message);
+                format!("nothing is pushed until {until}: {message} ({code})")
+            });
+            let trouble = known.trouble;
+            let trouble = trouble.map(|trouble| {
+                let (api, code, message) = (trouble.api, trouble.code, trouble.message);
+                format!("{api}: {message} ({code})")
+            });
+            Some(format!("wechat: {account}: {}", pause.or(trouble)?))
+        })
+        .collect();
+    troubles.sort_unstable();
+    troubles
+}
+
 async fn metrics(request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
     if !site.access.is_insider(&request).await {
         return Err(Problem::new(
             Code::Unauthorized,
             "metrics are for this machine, or a token",
         ));
+    }
+    for (account, client) in &site.clients {
+        let until = client.lease().map(|lease| lease.until);
+        site.metrics.token(account, until);
     }
     Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")

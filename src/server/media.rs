@@ -20,16 +20,21 @@ use super::Site;
 use super::settings::MEDIA_PATH;
 use crate::clock::Clock;
 use crate::decide::ActiveRules;
+use crate::files::Cache;
 use crate::model::media::{Sha256Hash, from_hex, hex};
 use crate::model::{MediaFormat, RuleFiles, Time};
 use crate::rules::{Diagnostic, RuleSet};
 use crate::store::Store;
-use crate::upload::{Cache, Uploader};
+use crate::upload::Uploader;
 
 /// Where pictures are kept, in the data directory.
 pub(super) const PICTURES: &str = "media/pictures";
 /// Where files to upload are kept.
 pub(super) const UPLOADS: &str = "media/uploads";
+/// Where files that followers sent are kept.
+pub(super) const RECEIVED: &str = "media/received";
+/// Where pictures that agents want to send are kept.
+pub(super) const BROUGHT: &str = "media/agents";
 /// WeChat fetches a picture a little after the reply that shows it, and followers scroll back.
 const SHOWN_AFTER: Duration = Duration::from_secs(24 * 3600);
 

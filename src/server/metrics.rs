@@ -15,6 +15,7 @@ use crate::model::entry::{Move, Priority, Reason, Settled};
 use crate::model::{AccountName, By, Content, EventKind, Reply, RuleId, State, Time};
 use crate::store::Taken;
 use crate::turn::{Answered, Course};
+use crate::wechat::client::{Ended, SendError};
 
 /// How many rules have a label of their own; hits of further ones count as `other`.
 const RULES: usize = 500;
@@ -23,7 +24,12 @@ const SECONDS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 4.5,
 /// Upper bounds of the hooks' histogram, seconds.
 const HOOK_SECONDS: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0];
 /// WeChat's error codes that have a label of their own.
-const CODES: [i64; 5] = [45015, 45047, 48001, 40001, 40164];
+const CODES: [i64; 16] = [
+    -1, 40001, 40003, 40007, 40013, 40014, 40125, 40164, 42001, 43004, 45009, 45011, 45015, 45047,
+    48001, 48002,
+];
+/// Upper bounds of the histogram of calls to WeChat, seconds.
+const API_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 
 /// Every metric of the process.
 pub(super) struct Metrics {
@@ -38,6 +44,8 @@ pub(super) struct Metrics {
     escalations: IntCounterVec,
     conversations: IntGaugeVec,
     api: IntCounterVec,
+    api_seconds: HistogramVec,
+    token_expires: IntGaugeVec,
     hooks: HistogramVec,
     /// Rules with a label of their own in `hooks`.
     hook_rules: RwLock<AHashSet<RuleId>>,
@@ -104,6 +112,15 @@ impl Metrics {
             &["hook", "result"],
         )?;
         registry.register(Box::new(hooks.clone()))?;
+        let api_seconds = HistogramVec::new(
+            HistogramOpts::new(
+                "wxreply_wechat_api_seconds",
+                "How long calls of WeChat's API took.",
+            )
+            .buckets(API_SECONDS.to_vec()),
+            &["account", "api"],
+        )?;
+        registry.register(Box::new(api_seconds.clone()))?;
         gauges("build_info", "The version that runs.", &["version"])?
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
@@ -158,6 +175,11 @@ impl Metrics {
                 "Calls of WeChat's API, by its answer.",
                 &["account", "api", "code"],
             )?,
+            token_expires: gauges(
+                "token_expires_timestamp_seconds",
+                "When WeChat stops taking the access token that is in use.",
+                &["account"],
+            )?,
             rules_loaded: unlabelled("rules_loaded", "Rules in the set that runs.")?,
             rules_broken: unlabelled(
                 "rules_broken_files",
@@ -168,6 +190,7 @@ impl Metrics {
                 "When the rules that run were taken up.",
             )?,
             seconds,
+            api_seconds,
             hooks,
             hook_rules: RwLock::default(),
             registry,
@@ -206,24 +229,46 @@ impl Metrics {
 
     /// Notes an attempt to push.
     pub(super) fn pushed(&self, taken: &Taken, result: &Settled) {
-        let account = taken.account.as_str();
-        let (code, word) = match result {
-            Settled::Sent => ("ok".to_owned(), "sent"),
-            Settled::Again { error, .. } => (code(error.code), "again"),
-            Settled::Held { error } => (code(error.code), "held"),
-            Settled::Failed { error } => (code(error.code), "failed"),
-            Settled::Unknown { error } => (code(error.code), "unknown"),
+        let word = match result {
+            Settled::Sent => "sent",
+            Settled::Again { .. } => return,
+            Settled::Held { .. } => "held",
+            Settled::Failed { .. } => "failed",
+            Settled::Unknown { .. } => "unknown",
         };
-        let labels = [account, "custom_send", &code];
-        self.api.with_label_values(&labels).inc();
-        if !matches!(result, Settled::Again { .. }) {
-            let by = if taken.push.by == By::Agent {
-                "agent"
-            } else {
-                "rule"
-            };
-            let labels = [account, "push", by, word];
-            self.replies.with_label_values(&labels).inc();
+        let by = if taken.push.by == By::Agent {
+            "agent"
+        } else {
+            "rule"
+        };
+        let labels = [taken.account.as_str(), "push", by, word];
+        self.replies.with_label_values(&labels).inc();
+    }
+
+    /// Notes a call of WeChat's API.
+    pub(super) fn called(&self, account: &AccountName, ended: &Ended<'_>) {
+        let code = match ended.error {
+            None => "ok".to_owned(),
+            Some(SendError::Refused { code: refused, .. }) => code(*refused),
+            Some(SendError::NotConnected(_) | SendError::Unclear(_)) => code(0),
+        };
+        let (account, api) = (account.as_str(), ended.api.name);
+        self.api.with_label_values(&[account, api, &code]).inc();
+        self.api_seconds
+            .with_label_values(&[account, api])
+            .observe(ended.took.as_secs_f64());
+    }
+
+    /// Notes when an account's token ends; without one there is nothing to show.
+    pub(super) fn token(&self, account: &AccountName, until: Option<Time>) {
+        let labels = [account.as_str()];
+        match until {
+            Some(until) => self
+                .token_expires
+                .with_label_values(&labels)
+                .set(until.seconds()),
+            // It may never have been shown.
+            None => drop(self.token_expires.remove_label_values(&labels)),
         }
     }
 
@@ -238,13 +283,6 @@ impl Metrics {
         self.hooks
             .with_label_values(&[hook, result])
             .observe(took.as_secs_f64());
-    }
-
-    /// Notes an upload; `None` for one that WeChat took.
-    pub(super) fn uploaded(&self, account: &AccountName, failure: Option<i64>) {
-        let code = failure.map_or_else(|| "ok".to_owned(), code);
-        let labels = [account.as_str(), "media_upload", &code];
-        self.api.with_label_values(&labels).inc();
     }
 
     /// Notes the rules that run, and how many files of the directory are broken.

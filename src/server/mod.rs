@@ -17,6 +17,7 @@ mod settings;
 mod start;
 mod webhook;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,9 +33,12 @@ use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::desk::Desk;
 use crate::model::AccountName;
+use crate::received::Received;
+use crate::rights::Rights;
 use crate::store::Store;
 use crate::turn::Turns;
 use crate::upload::Uploader;
+use crate::wechat::Client;
 use access::Access;
 use error::{Code, Problem};
 use media::Media;
@@ -64,6 +68,11 @@ struct Site {
     /// Held while a back-test runs.
     backtest: tokio::sync::Mutex<()>,
     doors: AHashMap<String, Door>,
+    /// Accounts that have an AppSecret.
+    clients: HashMap<AccountName, Arc<Client>>,
+    delivery: Arc<Delivery>,
+    rights: Arc<Rights>,
+    received: Arc<Received>,
     proxies: Proxies,
     access: Access,
     people: People,
@@ -91,6 +100,8 @@ pub struct Application {
     delivery: Arc<Delivery>,
     desk: Arc<Desk>,
     uploader: Arc<Uploader>,
+    rights: Arc<Rights>,
+    received: Arc<Received>,
     keeper: Arc<Keeper>,
     notice: Option<String>,
 }
@@ -125,15 +136,24 @@ impl Application {
             delivery,
             desk,
             uploader,
+            rights,
+            received,
             keeper,
             ..
         } = self;
         let handle: ServerHandle = server.handle();
         let quiet = CancellationToken::new();
+        // Told to stop last: it writes down what the others' last calls showed.
+        let last = CancellationToken::new();
+        let measuring = tokio::spawn(rights.run(last.clone()));
         let workers = [
             ("delivery", tokio::spawn(delivery.run(quiet.clone()))),
             ("desk", tokio::spawn(desk.run(quiet.clone()))),
             ("uploader", tokio::spawn(uploader.run(quiet.clone()))),
+            (
+                "fetcher of followers' files",
+                tokio::spawn(received.run(quiet.clone())),
+            ),
             (
                 "watcher of the rules",
                 tokio::spawn(rules::watch(keeper, quiet.clone())),
@@ -153,6 +173,10 @@ impl Application {
             if let Err(error) = ended.await {
                 tracing::error!(%error, worker, "a worker ended badly");
             }
+        }
+        last.cancel();
+        if let Err(error) = measuring.await {
+            tracing::error!(%error, "the keeper of rights ended badly");
         }
         store.close().await;
         tracing::info!("stopped");

@@ -5,10 +5,14 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use ahash::AHashMap;
+use tokio::sync::Notify;
+
 use super::access::Access;
-use super::media::{Media, UPLOADS};
+use super::media::{BROUGHT, Media, RECEIVED, UPLOADS};
 use super::metrics::Metrics;
 use super::people::{Load, Moved, People, Roster};
 use super::presence::Presence;
@@ -17,23 +21,29 @@ use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
 use super::{Application, Settings, Site, bind};
 use crate::clock::Clock;
-use crate::delivery::{Delivery, Renew};
+use crate::delivery::{Bring, Delivery, Renew};
 use crate::desk::{self, Desk};
+use crate::files::Cache;
 use crate::hook::HookCaller;
 use crate::model::{AccountName, Time};
+use crate::received::Received;
+use crate::rights::Rights;
 use crate::rules;
 use crate::store::sled::{Settings as StoreSettings, SledStore};
-use crate::store::{self, Store};
+use crate::store::{self, Query, Store};
 use crate::turn::{self, AskHook, CanPush, Turns, WhoIsOnDuty, World};
-use crate::upload::{Cache, Uploader};
+use crate::upload::Uploader;
 use crate::wechat::Client;
-use tokio::sync::Notify;
+use crate::wechat::client::Observe;
 
 /// The file in the data directory that holds the address the running server listens on.
 pub const ADDRESS_FILE: &str = "address";
 
 /// The least time for which answers are kept for WeChat's repeats.
 const LEDGER_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// In how many of the newest conversations the last message is looked for: an agent's act is no message.
+const NEWEST: usize = 20;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -111,8 +121,9 @@ async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
 
 async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Application, StartError> {
     let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
-    let clients = clients(settings);
-    let uploader = uploader(settings, &store, &clients, &metrics).await?;
+    let called = Arc::new(Notify::new());
+    let clients = clients(settings, &metrics, &called);
+    let uploader = uploader(settings, &store, &clients).await?;
     let data = |error| StartError::Data {
         path: settings.data.clone(),
         error,
@@ -178,11 +189,41 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     let counted = Arc::clone(&metrics);
     let delivery = Delivery::new(
         Arc::clone(&store),
-        clients,
-        now_of(&settings.clock),
+        &clients,
+        settings.clock.clone(),
         Arc::new(move |taken, result| counted.pushed(taken, result)),
     )
-    .renewing(renew(&uploader));
+    .with_accounts(settings.accounts.iter().map(|of| of.account.name.clone()))
+    .renewing(renew(&uploader))
+    .bringing(bring(&uploader));
+    let delivery = Arc::new(delivery);
+    let cache = |path: &str| Cache::open(&settings.data.join(path)).map_err(data);
+    let received = Arc::new(Received::new(
+        Arc::clone(&store),
+        cache(RECEIVED)?,
+        cache(BROUGHT)?,
+        clients.clone(),
+        settings.clock.clone(),
+    ));
+    let measured = {
+        let (delivery, uploader) = (Arc::clone(&delivery), Arc::clone(&uploader));
+        let clients = clients.clone();
+        Arc::new(move |account: &AccountName| {
+            uploader.rights_changed(account);
+            let client = clients.get(account);
+            if client.is_some_and(|client| client.known().trouble.is_none()) {
+                delivery.resume(account);
+            }
+        })
+    };
+    let rights = Rights::open(
+        Arc::clone(&store),
+        clients.clone(),
+        settings.clock.clone(),
+        called,
+        measured,
+    );
+    let rights = Arc::new(rights.await.map_err(StartError::Store)?);
     let access = Access::new(
         Arc::clone(&store),
         settings.clock.clone(),
@@ -190,13 +231,18 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         &settings.data,
     )
     .map_err(data)?;
+    let mut doors = AHashMap::new();
+    for of in &settings.accounts {
+        let last = last_inbound(&*store, &of.account.name).await;
+        doors.extend([door(of, &metrics, last)]);
+    }
     let site = Site {
-        doors: settings
-            .accounts
-            .iter()
-            .map(|of| door(of, &metrics))
-            .collect(),
+        doors,
         store: Arc::clone(&store),
+        clients,
+        delivery: Arc::clone(&delivery),
+        rights: Arc::clone(&rights),
+        received: Arc::clone(&received),
         proxies: Proxies::new(settings.trusted_proxies.clone()),
         max_skew: settings.max_skew,
         clock: settings.clock.clone(),
@@ -219,9 +265,11 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         server,
         address,
         store,
-        delivery: Arc::new(delivery),
+        delivery,
         desk,
         uploader,
+        rights,
+        received,
         keeper,
         notice,
     })
@@ -261,19 +309,52 @@ fn ask_hook(settings: &Settings, metrics: &Arc<Metrics>) -> AskHook {
     Arc::new(move |call| Box::pin(Arc::clone(&caller).ask(call)))
 }
 
-fn door(of: &super::AccountSettings, metrics: &Metrics) -> (String, Door) {
+fn door(of: &super::AccountSettings, metrics: &Metrics, last: Option<Time>) -> (String, Door) {
     let account = Arc::clone(&of.account);
     let metrics = metrics.account(&account.name);
-    (account.name.as_str().to_owned(), Door { account, metrics })
+    let last_inbound = AtomicI64::new(last.map_or(0, Time::millis));
+    let name = account.name.as_str().to_owned();
+    let door = Door {
+        account,
+        metrics,
+        last_inbound,
+    };
+    (name, door)
 }
 
-fn clients(settings: &Settings) -> HashMap<AccountName, Arc<Client>> {
+/// When something last came for an account, as its newest conversations show.
+async fn last_inbound(store: &dyn Store, account: &AccountName) -> Option<Time> {
+    let query = Query {
+        accounts: vec![account.clone()],
+        limit: NEWEST,
+        ..Query::default()
+    };
+    let newest = store.conversations(&query).await.ok()?;
+    let came = newest.conversations.iter();
+    came.filter_map(|one| one.last_inbound.map(|message| message.time()))
+        .max()
+}
+
+fn clients(
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+    called: &Arc<Notify>,
+) -> HashMap<AccountName, Arc<Client>> {
     let with_client = settings
         .accounts
         .iter()
         .filter_map(|of| Some((of.account.name.clone(), of.client.clone()?)));
     with_client
-        .map(|(name, client)| (name, Arc::new(Client::new(client))))
+        .map(|(name, client)| {
+            let (account, metrics, called) =
+                (name.clone(), Arc::clone(metrics), Arc::clone(called));
+            let observe: Observe = Arc::new(move |ended| {
+                metrics.called(&account, ended);
+                called.notify_one();
+            });
+            let client = Client::observed(client, now_of(&settings.clock), observe);
+            (name, Arc::new(client))
+        })
         .collect()
 }
 
@@ -281,21 +362,21 @@ async fn uploader(
     settings: &Settings,
     store: &Arc<dyn Store>,
     clients: &HashMap<AccountName, Arc<Client>>,
-    metrics: &Arc<Metrics>,
 ) -> Result<Arc<Uploader>, StartError> {
-    let cache = Cache::open(&settings.data.join(UPLOADS)).map_err(|error| StartError::Data {
-        path: settings.data.clone(),
-        error,
-    })?;
+    let cache = |path: &str| {
+        Cache::open(&settings.data.join(path)).map_err(|error| StartError::Data {
+            path: settings.data.clone(),
+            error,
+        })
+    };
     let names = settings.accounts.iter().map(|of| of.account.name.clone());
-    let counted = Arc::clone(metrics);
     let uploader = Uploader::open(
         Arc::clone(store),
-        cache,
+        cache(UPLOADS)?,
+        cache(BROUGHT)?,
         names.collect(),
         clients,
-        now_of(&settings.clock),
-        Arc::new(move |account, failure| counted.uploaded(account, failure)),
+        settings.clock.clone(),
     );
     uploader.await.map(Arc::new).map_err(StartError::Store)
 }
@@ -312,6 +393,15 @@ fn renew(uploader: &Arc<Uploader>) -> Renew {
     Arc::new(move |account, stale| {
         let uploader = Arc::clone(&uploader);
         Box::pin(async move { uploader.renewed(&account, &stale).await })
+    })
+}
+
+/// What the outbox asks for where a person sends a picture.
+fn bring(uploader: &Arc<Uploader>) -> Bring {
+    let uploader = Arc::clone(uploader);
+    Arc::new(move |account, kind, hash| {
+        let uploader = Arc::clone(&uploader);
+        Box::pin(async move { uploader.bring(&account, kind, hash).await })
     })
 }
 

@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -14,8 +15,8 @@ use tokio::time::Instant;
 use super::body::{self, Unread};
 use super::metrics::AccountMetrics;
 use super::{Site, chance};
-use crate::model::{Reply, Time};
-use crate::turn::Received;
+use crate::model::{MediaSource, MessageId, Reply, Time};
+use crate::turn::{Course, Received};
 use crate::wechat::callback::{self, Opened, SUCCESS};
 use crate::wechat::{Account, Refused, RefusedKind, Seal};
 
@@ -26,6 +27,8 @@ const BODY_LIMIT: usize = 1 << 20;
 pub(super) struct Door {
     pub(super) account: Arc<Account>,
     pub(super) metrics: AccountMetrics,
+    /// When WeChat last sent something, in milliseconds; 0 before that.
+    pub(super) last_inbound: AtomicI64,
 }
 
 /// `GET` and `POST /wx/{account}`, and every other method.
@@ -102,6 +105,8 @@ async fn answer(
         seal,
     } = opened;
     door.metrics.received(&incoming.content);
+    door.last_inbound.store(at.millis(), Ordering::Relaxed);
+    let file = MediaSource::of(&incoming.content).map(|source| (incoming.from.clone(), source));
     let received = Received {
         account: door.account.name.clone(),
         key,
@@ -115,6 +120,13 @@ async fn answer(
     {
         Ok(answered) => {
             door.metrics.answered(&answered, first_byte.elapsed());
+            if let (Some((from, source)), Course::Decided(_) | Course::Late) =
+                (file, answered.course)
+            {
+                let message = MessageId::at(at, 0, key);
+                let account = &door.account.name;
+                site.received.arrived(account, &from, message, source, at);
+            }
             (answered.reply, answered.at)
         }
         Err(_panic) => {

@@ -141,7 +141,18 @@ impl Follower {
 
     /// Sends a picture: of one point, which `media/get` can fetch.
     pub fn sends_image(&self) -> Push {
-        let media_id = self.account.store(MediaKind::Image, POINT_PNG);
+        self.sends_as_image(POINT_PNG)
+    }
+
+    /// Sends whatever bytes as a picture; `media/get` gives them as they are, and calls them one.
+    pub fn sends_as_image(&self, bytes: &[u8]) -> Push {
+        let now = self.account.platform.clock.now();
+        let media_id = {
+            let mut memory = self.account.office.memory.lock();
+            memory
+                .shelf
+                .take(MediaKind::Image, "image/png", bytes.to_vec(), now)
+        };
         self.message("image", |xml| {
             let url = format!("http://mmbiz.qpic.cn/mmbiz_png/{}/0", seal::word(24));
             xml.text("PicUrl", &url).text("MediaId", &media_id)
@@ -310,7 +321,11 @@ impl Follower {
         self.change(|person| person.blacklisted = blacklisted);
     }
 
-    fn change(&self, change: impl FnOnce(&mut super::account::Person)) {
+    pub(super) const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut super::account::Person)) {
         let now = self.account.platform.clock.now();
         change(
             self.account

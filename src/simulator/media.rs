@@ -105,6 +105,17 @@ impl Shelf {
             return Err(Refusal::new(too_large));
         }
         let content_type = kind.content_type(&bytes).ok_or(Refusal::new(40005))?;
+        Ok(self.take(kind, content_type, bytes, now))
+    }
+
+    /// Takes what a phone sent, of whatever size and whatever it is, and gives it an id.
+    pub(super) fn take(
+        &mut self,
+        kind: MediaKind,
+        content_type: &'static str,
+        bytes: Vec<u8>,
+        now: Time,
+    ) -> String {
         let id = seal::word(64);
         let media = Media {
             kind,
@@ -113,7 +124,7 @@ impl Shelf {
             until: Some(now.plus(KEPT)),
         };
         self.media.insert(id.clone(), media);
-        Ok(id)
+        id
     }
 
     /// Makes an id known as permanent material, without bytes.

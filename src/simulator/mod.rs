@@ -11,6 +11,7 @@
 mod account;
 mod api;
 mod delivery;
+mod desk;
 mod fault;
 mod follower;
 pub mod http;

@@ -12,9 +12,10 @@ use crate::model::conversation::Refusal;
 use crate::model::entry::{Push, Settled};
 use crate::model::media::Sha256Hash;
 use crate::model::{
-    AccountName, Act, Actor, AgentName, ApiToken, AuditPage, AuditQuery, AuditRecord, Conversation,
-    ConversationId, Incoming, MediaKind, Message, MessageId, OpenId, Reply, RuleFiles, Session,
-    SessionId, State, Time, Turn, TurnKey, UploadedMedia, User, UserChange, UserRefusal,
+    AccountName, Act, Actor, AgentMedia, AgentName, ApiToken, AuditPage, AuditQuery, AuditRecord,
+    Capability, Conversation, ConversationId, Incoming, MediaKind, Message, MessageId, OpenId,
+    ReceivedMedia, Reply, RuleFiles, Session, SessionId, State, Time, Turn, TurnKey, UploadedMedia,
+    User, UserChange, UserRefusal,
 };
 use async_trait::async_trait;
 
@@ -100,12 +101,12 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Message>, Error>;
 
-    /// Takes the next push that is due, oldest first, one at a time per follower, and notes that its attempt begins.
+    /// Takes the account's next push that is due, oldest first, one at a time per follower, and notes that its attempt begins.
     /// Durable on return: after a crash the push is found as `unknown`, never sent again.
     ///
     /// # Errors
     /// [`Error`] when the beginning could not be written; nothing is to be sent then.
-    async fn take_push(&self, now: Time) -> Result<Option<Taken>, Error>;
+    async fn take_push(&self, account: &AccountName, now: Time) -> Result<Option<Taken>, Error>;
 
     /// Notes how an attempt ended. Durable on return.
     ///
@@ -119,11 +120,15 @@ pub trait Store: Send + Sync + 'static {
         now: Time,
     ) -> Result<(), Error>;
 
-    /// Waits until a push may have become ready since the last call returned; may return early, never late.
-    async fn push_queued(&self);
+    /// Waits until a push of the account may have become ready since the last call returned; may return early, never late.
+    /// One caller at a time is woken.
+    async fn push_queued(&self, account: &AccountName);
 
-    /// The earliest time at which a queued push that is not due yet becomes due.
-    async fn next_push_at(&self) -> Option<Time>;
+    /// When the account's first queued push is due; that may be past.
+    async fn next_push_at(&self, account: &AccountName) -> Option<Time>;
+
+    /// How many followers of the account have a push waiting to be tried.
+    fn pushes_waiting(&self, account: &AccountName) -> usize;
 
     /// Keeps a rule set and makes it the active one. The same content again keeps its number. Durable on return. The newest
     /// [`REVISIONS_KEPT`] stay, and every one that a stored reply names; the others go some time after this returned.
@@ -181,6 +186,97 @@ pub trait Store: Send + Sync + 'static {
         &self,
         account: &AccountName,
         kind: MediaKind,
+        hash: &Sha256Hash,
+    ) -> Result<(), Error>;
+
+    /// Keeps what is known of a right of an account, in place of what was known. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn keep_capability(&self, capability: Capability) -> Result<(), Error>;
+
+    /// What is known of the rights of all accounts.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn capabilities(&self) -> Result<Vec<Capability>, Error>;
+
+    /// Keeps what is known of a follower's file, in place of what was known. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn keep_received(&self, media: ReceivedMedia) -> Result<(), Error>;
+
+    /// What is known of the file that came with a message.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    async fn received(&self, message: MessageId) -> Result<Option<ReceivedMedia>, Error>;
+
+    /// Every file that is yet to be fetched.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn to_fetch(&self) -> Result<Vec<ReceivedMedia>, Error>;
+
+    /// At most `limit` files that were fetched or will not come, oldest message first, behind the message `after`.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn all_received(
+        &self,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<ReceivedMedia>, Error>;
+
+    /// Forgets what is known of these messages' files, of all or of none. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn forget_received(&self, messages: Vec<MessageId>) -> Result<(), Error>;
+
+    /// Notes that the files of everything that came before this time are known. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn note_received_until(&self, until: Time) -> Result<(), Error>;
+
+    /// What was noted last.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    async fn received_until(&self) -> Result<Option<Time>, Error>;
+
+    /// Keeps that an agent brought a picture for an account, in place of an earlier one with the same content. Durable on
+    /// return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn keep_agent_media(&self, media: AgentMedia) -> Result<(), Error>;
+
+    /// The picture with this content that an agent brought for the account.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    async fn agent_media(
+        &self,
+        account: &AccountName,
+        hash: &Sha256Hash,
+    ) -> Result<Option<AgentMedia>, Error>;
+
+    /// Every picture that agents brought.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn all_agent_media(&self) -> Result<Vec<AgentMedia>, Error>;
+
+    /// Forgets an agent's picture; nothing happens when none was kept. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn forget_agent_media(
+        &self,
+        account: &AccountName,
         hash: &Sha256Hash,
     ) -> Result<(), Error>;
 

@@ -1,13 +1,11 @@
-//! Brings the files that rules send to WeChat, account by account, and renews them before WeChat forgets them.
-//! Owns: which id a file has now, and why it has none. Uses: store, wechat, rules, model. Never: decides what is sent, reads the rules directory.
+//! Brings the files that rules and agents send to WeChat, account by account, and renews them before WeChat forgets them.
+//! Owns: which id a file has now, and why it has none. Uses: store, wechat, rules, files, model, clock. Never: decides what is sent, reads the rules directory.
 
-mod cache;
 mod remarks;
 mod shelf;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -16,31 +14,27 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use cache::Cache;
-
-use crate::model::media::hex;
-use crate::model::{AccountName, MediaFormat, MediaIds, Time, UploadedMedia};
+use crate::clock::Clock;
+use crate::files::Cache;
+use crate::model::media::{Sha256Hash, hex};
+use crate::model::{
+    Ability, AccountName, MediaFormat, MediaIds, MediaKind, Time, UploadedMedia, Verdict,
+};
 use crate::rules::{MediaUse, RuleSet};
 use crate::store::{Error, Store};
 use crate::wechat::client::{Client, SendError};
 use shelf::{Key, Meaning, Refusal, Shelf, Step, Upload};
 
-/// The clock is looked at again after this time, however far away the next upload is.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-
-/// Reads the clock; injected so that tests own time.
-pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
-
-/// Told of every upload: the account, and WeChat's `errcode`, 0 for one that got none; `None` when all went well. For
-/// counters.
-pub type Observe = Arc<dyn Fn(&AccountName, Option<i64>) + Send + Sync>;
+/// What WeChat says to a media id that it does not know.
+const NO_SUCH_MEDIA: i64 = 40007;
 
 /// The worker that brings files to WeChat.
 pub struct Uploader {
     store: Arc<dyn Store>,
     cache: Cache,
+    /// Pictures that agents brought; whoever took them in also throws them away.
+    agents: Cache,
     clock: Clock,
-    observe: Observe,
     accounts: Vec<AccountName>,
     /// Accounts that have an AppSecret; the others cannot upload.
     docks: HashMap<AccountName, Dock>,
@@ -62,19 +56,19 @@ struct Dock {
 
 impl Uploader {
     /// A worker that knows what earlier runs uploaded. Accounts absent from `clients` cannot upload; `cache` holds the
-    /// files.
+    /// rules' files, `agents` those of people.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn open(
         store: Arc<dyn Store>,
         cache: Cache,
+        agents: Cache,
         accounts: Vec<AccountName>,
         clients: &HashMap<AccountName, Arc<Client>>,
         clock: Clock,
-        observe: Observe,
     ) -> Result<Self, Error> {
-        let now = clock();
+        let now = clock.now();
         let mut shelves: HashMap<AccountName, Shelf> = HashMap::new();
         for known in store.media().await? {
             let upload = Upload {
@@ -101,8 +95,8 @@ impl Uploader {
         Ok(Self {
             store,
             cache,
+            agents,
             clock,
-            observe,
             accounts,
             docks,
             uses: ArcSwap::default(),
@@ -143,7 +137,9 @@ impl Uploader {
 
     async fn work(&self, account: &AccountName, dock: &Dock) {
         loop {
-            let now = (self.clock)();
+            let now = self.clock.now();
+            let media = dock.client.ability(Ability::Media);
+            dock.shelf.lock().heed(media);
             self.expire(account, dock, now).await;
             let wanted = self.wanted(account);
             let step = dock.shelf.lock().step(&wanted, now);
@@ -154,14 +150,15 @@ impl Uploader {
                     if dock.shelf.lock().step(&wanted, now) == step
                         && let Step::Upload(key) = step
                     {
+                        // What went wrong is on the shelf.
                         let _id = self.upload(account, dock, key).await;
                     }
                 }
-                Step::Wait(until) => {
-                    let wait = until.map_or(LONGEST_WAIT, |until| until.since(now));
+                Step::Wait(None) => dock.changed.notified().await,
+                Step::Wait(Some(until)) => {
                     tokio::select! {
                         () = dock.changed.notified() => {}
-                        () = tokio::time::sleep(wait.min(LONGEST_WAIT)) => {}
+                        () = self.clock.reach(until) => {}
                     }
                 }
             }
@@ -181,27 +178,39 @@ impl Uploader {
     }
 
     /// Uploads one file; its new id.
-    async fn upload(&self, account: &AccountName, dock: &Dock, key: Key) -> Option<Arc<str>> {
+    async fn upload(
+        &self,
+        account: &AccountName,
+        dock: &Dock,
+        key: Key,
+    ) -> Result<Arc<str>, SendError> {
         let (kind, hash) = key;
-        let at = (self.clock)();
-        let cache = self.cache.clone();
-        let read = tokio::task::spawn_blocking(move || cache.read(&hash)).await;
+        let at = self.clock.now();
+        let (cache, agents) = (self.cache.clone(), self.agents.clone());
+        let read = move || match cache.read(&hash) {
+            Ok(None) => agents.read(&hash),
+            read => read,
+        };
+        let read = tokio::task::spawn_blocking(read).await;
         let bytes = read.ok().and_then(Result::ok).flatten();
         let Some((format, bytes)) = bytes.and_then(recognised) else {
             tracing::warn!(%account, file = hex(&hash), "a file to upload cannot be read");
+            let message = "the file is not in the cache";
             let trouble = Refusal {
                 code: 0,
-                message: "the file is not in the cache".into(),
+                message: message.into(),
             };
             dock.shelf.lock().later(key, trouble, at);
-            return None;
+            return Err(SendError::Refused {
+                code: NO_SUCH_MEDIA,
+                message: message.to_owned(),
+            });
         };
         let name = format!("{}.{}", hex(&hash), format.extension());
         let uploaded = dock
             .client
             .upload(kind, &name, format.content_type(), bytes)
             .await;
-        (self.observe)(account, uploaded.as_ref().err().map(code));
         match uploaded {
             Ok(media_id) => {
                 tracing::info!(%account, kind = kind.word(), file = hex(&hash), "uploaded");
@@ -212,12 +221,46 @@ impl Uploader {
                 dock.shelf.lock().uploaded(key, upload);
                 dock.publish(at);
                 self.keep(account, key, &media_id, at).await;
-                Some(media_id)
+                Ok(media_id)
             }
             Err(error) => {
                 self.failed(account, dock, key, &error, at);
-                None
+                Err(error)
             }
+        }
+    }
+
+    /// The id under which an account can send a file now, uploaded if it has none: for what a person sends.
+    ///
+    /// # Errors
+    /// Why there is none: 48001 where the account cannot upload, 40007 where the file is not here.
+    pub async fn bring(
+        &self,
+        account: &AccountName,
+        kind: MediaKind,
+        hash: Sha256Hash,
+    ) -> Result<Arc<str>, SendError> {
+        let cannot = || SendError::Refused {
+            code: 48001,
+            message: "this account cannot upload".to_owned(),
+        };
+        let dock = self.docks.get(account).ok_or_else(cannot)?;
+        if dock.client.ability(Ability::Media).verdict == Verdict::No {
+            return Err(cannot());
+        }
+        let key = (kind, hash);
+        let _alone = dock.crane.lock().await;
+        let known = dock.shelf.lock().id(&key, self.clock.now()).map(Arc::clone);
+        match known {
+            Some(id) => Ok(id),
+            None => self.upload(account, dock, key).await,
+        }
+    }
+
+    /// Looks again at what an account may do: WeChat was asked.
+    pub fn rights_changed(&self, account: &AccountName) {
+        if let Some(dock) = self.docks.get(account) {
+            dock.changed.notify_one();
         }
     }
 
@@ -225,7 +268,7 @@ impl Uploader {
         let file = hex(&key.1);
         match dock.shelf.lock().failed(key, error, at) {
             Meaning::Denied => {
-                tracing::error!(%account, %error, "the account may not upload, until a restart");
+                tracing::error!(%account, %error, "the account may not upload, until WeChat says otherwise");
             }
             Meaning::Refused => {
                 tracing::error!(%account, file, %error, "WeChat does not take a file");
@@ -270,7 +313,7 @@ impl Uploader {
     pub async fn renewed(&self, account: &AccountName, stale: &str) -> Option<Arc<str>> {
         let dock = self.docks.get(account)?;
         let _alone = dock.crane.lock().await;
-        let now = (self.clock)();
+        let now = self.clock.now();
         let key = {
             let mut shelf = dock.shelf.lock();
             let key = shelf.behind(stale)?;
@@ -282,7 +325,7 @@ impl Uploader {
         };
         dock.publish(now);
         self.forget(account, key).await;
-        self.upload(account, dock, key).await
+        self.upload(account, dock, key).await.ok()
     }
 
     /// Throws away cached files that neither the rules nor an upload needs.
@@ -304,13 +347,6 @@ impl Dock {
     fn publish(&self, now: Time) {
         let ids = self.shelf.lock().ids(now);
         self.ids.store(Arc::new(ids));
-    }
-}
-
-const fn code(error: &SendError) -> i64 {
-    match error {
-        SendError::NotConnected(_) | SendError::Unclear(_) => 0,
-        SendError::Refused { code, .. } => *code,
     }
 }
 

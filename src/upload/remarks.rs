@@ -11,7 +11,7 @@ impl Uploader {
     /// Warnings about the active rules: files that an account cannot send, in the order of the rules. A file that is
     /// still on its way is not among them.
     pub fn remarks(&self) -> Vec<Diagnostic> {
-        let now = (self.clock)();
+        let now = self.clock.now();
         let mut remarks = Vec::new();
         for used in self.uses.load().iter() {
             for account in self.accounts.iter().filter(|account| used.is_for(account)) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::media::Sha256Hash;
-use crate::model::{MediaIds, MediaKind, Time};
+use crate::model::{Measured, MediaIds, MediaKind, Time, Verdict};
 use crate::wechat::client::SendError;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -67,7 +67,7 @@ pub(super) enum Step {
 /// What a failure means for what comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The account may not upload; asking again is of no use until a restart.
+    /// The account may not upload; asking again is of no use until it is measured anew.
     Denied,
     /// WeChat will not take this file.
     Refused,
@@ -79,6 +79,27 @@ impl Shelf {
     /// What earlier runs uploaded.
     pub(super) fn enter(&mut self, key: Key, upload: Upload) {
         self.known.insert(key, upload);
+    }
+
+    /// What is known of the account's right to upload: a `no` stops everything, a `yes` ends that.
+    pub(super) fn heed(&mut self, media: Measured) {
+        match media.verdict {
+            Verdict::No if self.denied.is_none() => {
+                self.denied = Some(Refusal {
+                    code: media.code,
+                    message: "the account may not upload".into(),
+                });
+            }
+            Verdict::Yes
+                if self
+                    .denied
+                    .as_ref()
+                    .is_some_and(|why| is_of_right(why.code)) =>
+            {
+                self.denied = None;
+            }
+            Verdict::No | Verdict::Yes | Verdict::Unknown => {}
+        }
     }
 
     /// What to do now so that every wanted file can be sent: first what was never uploaded, in the order of the rules,
@@ -216,6 +237,11 @@ const fn meaning(code: i64) -> Meaning {
     }
 }
 
+/// Whether a refusal says that the account lacks the right, and not that something else is wrong with it.
+const fn is_of_right(code: i64) -> bool {
+    matches!(code, 48001 | 48004)
+}
+
 /// 5, 10, 20 … seconds, at most ten minutes.
 fn pause(failures: u8) -> Duration {
     Duration::from_secs(5 << failures.saturating_sub(1).min(8)).min(LONGEST_PAUSE)
@@ -345,6 +371,27 @@ mod tests {
         assert_eq!(shelf.step(&[MAP, SONG], START), Step::Wait(None));
         assert_eq!(shelf.why_not(&MAP).map(|why| why.code), Some(45007));
         assert_eq!(shelf.why_not(&SONG).map(|why| why.code), Some(40013));
+    }
+
+    #[test]
+    fn a_right_that_was_denied_can_be_given() {
+        let mut shelf = Shelf::default();
+        let measured = |verdict| Measured {
+            verdict,
+            at: START,
+            code: if verdict == Verdict::No { 48001 } else { 0 },
+        };
+        shelf.heed(measured(Verdict::No));
+        assert_eq!(shelf.step(&[MAP], START), Step::Wait(None));
+        assert_eq!(shelf.why_not(&MAP).map(|why| why.code), Some(48001));
+        shelf.heed(measured(Verdict::Unknown));
+        assert_eq!(shelf.step(&[MAP], START), Step::Wait(None));
+        shelf.heed(measured(Verdict::Yes));
+        assert_eq!(shelf.step(&[MAP], START), Step::Upload(MAP));
+        // Terms that nobody accepted are another matter.
+        shelf.failed(MAP, &refused(48003), START);
+        shelf.heed(measured(Verdict::Yes));
+        assert_eq!(shelf.step(&[MAP], START), Step::Wait(None));
     }
 
     #[test]

@@ -3,21 +3,26 @@
 //! Never: retries anything else, follows a redirect, reads a proxy from the environment, puts a secret or an address into an error.
 
 mod console;
+mod known;
+mod picture;
+mod probe;
 mod upload;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::text::{clean, fit};
-use super::token::{Issued, TokenCache};
+use super::token::{Issued, Lease, TokenCache};
 use crate::model::reply::{ARTICLES_FOR_MESSAGE, TEXT_LIMIT};
-use crate::model::{OpenId, Reply};
+use crate::model::{Ability, Capability, Measured, OpenId, Reply, Time, Verdict};
+pub use known::{Api, Failure, Known};
+pub use probe::Probed;
 
 /// WeChat answers in well under a second; a connection that takes longer than this will not come.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -34,6 +39,9 @@ const NOT_AUTHORISED: i64 = 48001;
 const BAD_KIND: i64 = 40008;
 const NO_ARTICLES: i64 = 44003;
 const NO_WORDS: i64 = 44004;
+/// Somebody types already, or the follower did nothing for 30 seconds: nothing to worry about.
+const TYPING_TOO_LATE: i64 = 45080;
+const TYPING_ALREADY: i64 = 45081;
 
 /// Where and as whom an account calls.
 #[derive(Clone, Debug)]
@@ -65,35 +73,52 @@ pub enum SendError {
     },
 }
 
-/// One account's client. Cheap to clone; clones share the token.
+/// Reads the clock; injected so that tests own time.
+pub type Now = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// Told of every call that WeChat was asked for, once it has ended. For counters, and for those who keep what it showed.
+pub type Observe = Arc<dyn Fn(&Ended<'_>) + Send + Sync>;
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    /// Which call.
+    pub api: Api,
+    /// How long it took.
+    pub took: Duration,
+    /// Why it went wrong, if it did.
+    pub error: Option<&'a SendError>,
+}
+
+/// One account's client. Cheap to clone; clones share the token and what is known.
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Calls>);
 
 impl Client {
     /// A client that has not called yet.
-    pub fn new(settings: ClientSettings) -> Self {
-        Self::with_timeouts(settings, CONNECT_WITHIN, ANSWER_WITHIN)
+    pub fn new(settings: ClientSettings, now: Now) -> Self {
+        Self::observed(settings, now, Arc::new(|_| {}))
     }
 
-    fn with_timeouts(settings: ClientSettings, connect: Duration, answer: Duration) -> Self {
-        let agent = ureq::Agent::config_builder()
-            .timeout_connect(Some(connect))
-            .timeout_resolve(Some(connect))
-            .timeout_global(Some(answer))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            // A connection that WeChat closed while it was idle fails in a way that does not tell whether a push arrived.
-            .max_idle_connections(0)
-            .user_agent(concat!("wxreply/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+    /// A client that tells of its calls.
+    pub fn observed(settings: ClientSettings, now: Now, observe: Observe) -> Self {
+        let agent = agent(CONNECT_WITHIN, ANSWER_WITHIN).new_agent();
+        Self::with_agent(settings, agent, now, observe)
+    }
+
+    fn with_agent(
+        settings: ClientSettings,
+        agent: ureq::Agent,
+        now: Now,
+        observe: Observe,
+    ) -> Self {
         Self(Arc::new(Calls {
             agent,
             settings,
             tokens: TokenCache::default(),
-            can_push: AtomicBool::new(true),
+            known: Mutex::default(),
+            now,
+            observe,
         }))
     }
 
@@ -101,27 +126,107 @@ impl Client {
     /// also when the returned future is dropped.
     ///
     /// # Errors
-    /// [`SendError`]; after 48001 every further call is refused without asking WeChat.
+    /// [`SendError`]; while the account is known not to have the right, every call is refused without asking WeChat.
     pub async fn send(&self, to: &OpenId, reply: &Reply) -> Result<(), SendError> {
         let body = message(to, reply)?.to_string();
+        self.blocking(move |calls| {
+            calls.push(Api::CUSTOM_SEND, "/cgi-bin/message/custom/send", &body)
+        })
+        .await
+    }
+
+    /// Shows the follower that somebody types, for 15 seconds, or takes that back. A hint that comes too late or twice is
+    /// no error.
+    ///
+    /// # Errors
+    /// [`SendError`], as [`Client::send`].
+    pub async fn typing(&self, to: &OpenId, is_typing: bool) -> Result<(), SendError> {
+        let command = if is_typing { "Typing" } else { "CancelTyping" };
+        let body = json!({ "touser": to.as_str(), "command": command }).to_string();
+        let path = "/cgi-bin/message/custom/typing";
+        let told = self
+            .blocking(move |calls| calls.push(Api::TYPING, path, &body))
+            .await;
+        match told {
+            Err(SendError::Refused {
+                code: TYPING_TOO_LATE | TYPING_ALREADY,
+                ..
+            }) => Ok(()),
+            told => told,
+        }
+    }
+
+    /// Whether the account may push, as far as is known: false once WeChat has said 48001, until it says otherwise.
+    pub fn can_push(&self) -> bool {
+        self.ability(Ability::Push).verdict != Verdict::No
+    }
+
+    /// What is known of one right.
+    pub fn ability(&self, ability: Ability) -> Measured {
+        self.0.known.lock().ability(ability)
+    }
+
+    /// Everything that calls have shown so far.
+    pub fn known(&self) -> Known {
+        self.0.known.lock().clone()
+    }
+
+    /// Takes over what an earlier run found out.
+    pub fn recall(&self, capability: &Capability) {
+        let Capability {
+            ability, measured, ..
+        } = capability;
+        self.0.known.lock().learn(*ability, *measured);
+    }
+
+    /// The access token's times, while there is one.
+    pub fn lease(&self) -> Option<Lease> {
+        self.0.tokens.lease()
+    }
+
+    /// Does something that blocks, to its end also when the returned future is dropped.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Calls) -> Result<T, SendError> + Send + 'static,
+    ) -> Result<T, SendError> {
         let calls = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || calls.push(&body))
+        tokio::task::spawn_blocking(move || work(&calls))
             .await
             .unwrap_or_else(|_| Err(SendError::Unclear("the call broke off".to_owned())))
     }
-
-    /// Whether the account may push, as far as is known: false once WeChat has said 48001.
-    pub fn can_push(&self) -> bool {
-        self.0.can_push.load(Ordering::Relaxed)
-    }
 }
 
-#[derive(Debug)]
+/// How WeChat is called.
+fn agent(connect: Duration, answer: Duration) -> ureq::config::Config {
+    ureq::Agent::config_builder()
+        .timeout_connect(Some(connect))
+        .timeout_resolve(Some(connect))
+        .timeout_global(Some(answer))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        // A connection that WeChat closed while it was idle fails in a way that does not tell whether a push arrived.
+        .max_idle_connections(0)
+        .user_agent(concat!("wxreply/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
 struct Calls {
     agent: ureq::Agent,
     settings: ClientSettings,
     tokens: TokenCache<SendError>,
-    can_push: AtomicBool,
+    known: Mutex<Known>,
+    now: Now,
+    observe: Observe,
+}
+
+impl std::fmt::Debug for Calls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Calls")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What WeChat answers to either call. `errcode` may be absent when all is well.
@@ -141,6 +246,7 @@ struct Answer {
 
 /// What is asked of WeChat.
 struct Request<'r> {
+    api: Api,
     path: &'static str,
     /// Besides the token.
     query: Option<(&'static str, &'static str)>,
@@ -151,8 +257,9 @@ struct Request<'r> {
 }
 
 impl<'r> Request<'r> {
-    const fn json(path: &'static str, body: &'r str) -> Self {
+    const fn json(api: Api, path: &'static str, body: &'r str) -> Self {
         Self {
+            api,
             path,
             query: None,
             content_type: "application/json",
@@ -163,22 +270,12 @@ impl<'r> Request<'r> {
 }
 
 impl Calls {
-    fn push(&self, body: &str) -> Result<(), SendError> {
-        if !self.can_push.load(Ordering::Relaxed) {
+    fn push(&self, api: Api, path: &'static str, body: &str) -> Result<(), SendError> {
+        if self.known.lock().ability(Ability::Push).verdict == Verdict::No {
             return Err(refused(NOT_AUTHORISED, "this account may not push"));
         }
-        let request = Request::json("/cgi-bin/message/custom/send", body);
-        let sent = self.call_as_account(&request).map(drop);
-        if matches!(
-            sent,
-            Err(SendError::Refused {
-                code: NOT_AUTHORISED,
-                ..
-            })
-        ) {
-            self.can_push.store(false, Ordering::Relaxed);
-        }
-        sent
+        self.call_as_account(&Request::json(api, path, body))
+            .map(drop)
     }
 
     fn call_as_account(&self, request: &Request<'_>) -> Result<Answer, SendError> {
@@ -204,7 +301,7 @@ impl Calls {
     }
 
     fn token(&self) -> Result<SecretString, SendError> {
-        self.tokens.fresh(Instant::now(), || self.fetch_token())
+        self.tokens.fresh((self.now)(), || self.fetch_token())
     }
 
     /// Asks for the stable token in normal mode: the present one comes back, none is made invalid.
@@ -217,7 +314,7 @@ impl Calls {
         });
         let answer = self
             .call(
-                &Request::json("/cgi-bin/stable_token", &body.to_string()),
+                &Request::json(Api::TOKEN, "/cgi-bin/stable_token", &body.to_string()),
                 None,
             )
             .map_err(|error| match error {
@@ -238,7 +335,34 @@ impl Calls {
         }
     }
 
+    /// Makes a call, and notes how it ended.
+    fn timed<T>(
+        &self,
+        api: Api,
+        call: impl FnOnce() -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        let start = Instant::now();
+        let called = call();
+        let error = called.as_ref().err();
+        let ended = error.map_or(Ok(()), Err);
+        self.known.lock().note(api, ended, (self.now)());
+        (self.observe)(&Ended {
+            api,
+            took: start.elapsed(),
+            error,
+        });
+        called
+    }
+
     fn call(
+        &self,
+        request: &Request<'_>,
+        token: Option<&SecretString>,
+    ) -> Result<Answer, SendError> {
+        self.timed(request.api, || self.exchange(request, token))
+    }
+
+    fn exchange(
         &self,
         request: &Request<'_>,
         token: Option<&SecretString>,
@@ -343,11 +467,34 @@ fn message(to: &OpenId, reply: &Reply) -> Result<Value, SendError> {
                 .collect();
             ("news", json!({ "articles": articles }))
         }
+        Reply::Menu {
+            head,
+            options,
+            tail,
+        } => {
+            let is_empty = |text: &str| clean(text).trim().is_empty();
+            if options.is_empty()
+                || options
+                    .iter()
+                    .any(|(id, text)| id.is_empty() || is_empty(text))
+            {
+                return Err(refused(NO_WORDS, "a menu needs choices with words"));
+            }
+            let options = options.iter();
+            let options = options.map(|(id, text)| json!({ "id": id, "content": clean(text) }));
+            let list = options.collect::<Vec<_>>();
+            let menu =
+                json!({ "head_content": clean(head), "list": list, "tail_content": clean(tail) });
+            ("msgmenu", menu)
+        }
         Reply::Transfer { .. } => {
             return Err(refused(
                 BAD_KIND,
                 "a hand-over to WeChat's desk cannot be pushed",
             ));
+        }
+        Reply::Local { .. } => {
+            return Err(refused(BAD_KIND, "the file has not been brought to WeChat"));
         }
     };
     Ok(json!({ "touser": to.as_str(), "msgtype": kind, kind: content }))

@@ -17,5 +17,6 @@ pub mod xml;
 
 pub use account::{Account, AccountError, Mode};
 pub use callback::{Opened, Refused, RefusedKind, Seal};
-pub use client::{Client, ClientSettings, SendError};
+pub use client::{Client, ClientSettings, Known, SendError};
 pub use crypto::{AesKey, BadKey};
+pub use token::Lease;

@@ -1,11 +1,13 @@
 //! Keeps an API token: fetched once however many ask, renewed before it ends, dropped when WeChat says so.
-//! Owns: how long a token is good for, single flight. Uses: secrecy. Never: HTTP, the clock.
+//! Owns: how long a token is good for, single flight. Uses: secrecy, model. Never: HTTP, the clock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::model::Time;
 
 /// WeChat renews a stable token five minutes before its end; from then on the next one can be had.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
@@ -30,7 +32,18 @@ pub struct TokenCache<E> {
 #[derive(Clone, Debug)]
 struct Kept {
     token: SecretString,
-    until: Instant,
+    /// Used until then.
+    until: Time,
+    lease: Lease,
+}
+
+/// When a token was fetched, and when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// When it was fetched.
+    pub since: Time,
+    /// When WeChat stops taking it.
+    pub until: Time,
 }
 
 impl<E> Default for TokenCache<E> {
@@ -50,7 +63,7 @@ impl<E: Clone> TokenCache<E> {
     /// What `fetch` failed with. The next call after that fetches again.
     pub fn fresh(
         &self,
-        now: Instant,
+        now: Time,
         fetch: impl FnOnce() -> Result<Issued, E>,
     ) -> Result<SecretString, E> {
         let before = self.fetches.load(Ordering::Acquire);
@@ -60,7 +73,11 @@ impl<E: Clone> TokenCache<E> {
             return known;
         }
         let fetched = fetch().map(|issued| Kept {
-            until: now + good_for(issued.expires_in),
+            until: now.plus(good_for(issued.expires_in)),
+            lease: Lease {
+                since: now,
+                until: now.plus(issued.expires_in),
+            },
             token: issued.token,
         });
         self.fetches.fetch_add(1, Ordering::Release);
@@ -68,6 +85,18 @@ impl<E: Clone> TokenCache<E> {
         let token = token.map_err(E::clone);
         *last = Some(fetched);
         token
+    }
+
+    /// The times of the token that is kept.
+    pub fn lease(&self) -> Option<Lease> {
+        let last = self.last.lock();
+        let kept = last.as_ref()?.as_ref().ok()?;
+        Some(kept.lease)
+    }
+
+    /// Drops whatever is kept: the next caller fetches.
+    pub fn clear(&self) {
+        *self.last.lock() = None;
     }
 
     /// Drops this token, which WeChat no longer takes; a newer one stays.
@@ -84,7 +113,7 @@ impl<E: Clone> TokenCache<E> {
 /// What the last fetch gave, if it still holds: a token until its time, a failure for those who waited for it.
 fn usable<E: Clone>(
     last: Option<&Result<Kept, E>>,
-    now: Instant,
+    now: Time,
     waited: bool,
 ) -> Option<Result<SecretString, E>> {
     match last? {
@@ -103,6 +132,8 @@ fn good_for(expires_in: Duration) -> Duration {
 mod tests {
     use super::*;
 
+    const NOW: Time = Time::from_seconds(1_718_200_000);
+
     fn issued(token: &str, seconds: u64) -> Result<Issued, &'static str> {
         Ok(Issued {
             token: token.into(),
@@ -112,9 +143,9 @@ mod tests {
 
     #[test]
     fn a_token_is_renewed_five_minutes_before_its_end() {
-        let start = Instant::now();
+        let start = NOW;
         let cache = TokenCache::default();
-        let at = |seconds| start + Duration::from_secs(seconds);
+        let at = |seconds| start.plus(Duration::from_secs(seconds));
         let get = |now, token| cache.fresh(now, || issued(token, 7200)).unwrap();
         assert_eq!(get(start, "one").expose_secret(), "one");
         assert_eq!(get(at(6899), "two").expose_secret(), "one");
@@ -124,7 +155,7 @@ mod tests {
 
     #[test]
     fn only_the_token_that_was_refused_is_forgotten() {
-        let now = Instant::now();
+        let now = NOW;
         let cache = TokenCache::default();
         let old = cache.fresh(now, || issued("old", 7200)).unwrap();
         cache.forget(&old);
@@ -136,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_shared_by_those_who_waited_and_forgotten_by_the_next() {
-        let now = Instant::now();
+        let now = NOW;
         let cache = TokenCache::default();
         assert_eq!(cache.fresh(now, || Err("down")).unwrap_err(), "down");
         assert!(cache.fresh(now, || issued("one", 7200)).is_ok());
@@ -152,7 +183,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let token = cache.fresh(Instant::now(), || {
+                    let token = cache.fresh(NOW, || {
                         fetched.fetch_add(1, Ordering::Relaxed);
                         issued("one", 7200)
                     });

@@ -37,11 +37,15 @@ fn run(project: &Stopped, arguments: &[&str]) -> (i32, String) {
 }
 
 fn upload(wechat: &Wechat, settings: &AccountSettings) -> String {
-    let client = Client::new(ClientSettings {
-        api_base: wechat.api_base(),
-        app_id: settings.app_id.clone(),
-        secret: settings.secret.clone().into(),
-    });
+    let clock = wechat.clock().clone();
+    let client = Client::new(
+        ClientSettings {
+            api_base: wechat.api_base(),
+            app_id: settings.app_id.clone(),
+            secret: settings.secret.clone().into(),
+        },
+        std::sync::Arc::new(move || clock.now()),
+    );
     let picture = Bytes::from_static(POINT_PNG);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

@@ -239,11 +239,15 @@ async fn the_servers_client_pushes_every_kind_and_survives_an_expired_token() {
     let shop = account(&wechat, &callback, Mode::Plain);
     keep_media(&shop);
     let settings = shop.settings();
-    let client = Client::new(ClientSettings {
-        api_base: wechat.api_base(),
-        app_id: settings.app_id.clone(),
-        secret: SecretString::from(settings.secret.as_str()),
-    });
+    let clock = wechat.clock().clone();
+    let client = Client::new(
+        ClientSettings {
+            api_base: wechat.api_base(),
+            app_id: settings.app_id.clone(),
+            secret: SecretString::from(settings.secret.as_str()),
+        },
+        Arc::new(move || clock.now()),
+    );
     let wang = OpenId::parse("oWang").unwrap();
     let follower = shop.follower("oWang");
     let refused = |result: Result<(), SendError>| match result {

@@ -140,7 +140,7 @@ async fn what_nothing_takes_never_happened() {
         Some(claimed.conversation)
     );
     assert_eq!(store.counts(), [(shop(), State::Assigned, 1)]);
-    assert!(store.take_push(at(99)).await.unwrap().is_none());
+    assert!(store.take_push(&shop(), at(99)).await.unwrap().is_none());
     drop(first(&*store, "li", "li 4").await);
 
     faults.set(false, false);

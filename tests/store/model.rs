@@ -368,7 +368,7 @@ impl World {
         let expected = (0..FOLLOWERS)
             .filter_map(|from| due(&from))
             .min_by_key(|push| (push.not_before, push.id));
-        let taken = self.store.take_push(now).await.unwrap();
+        let taken = self.store.take_push(&shop(), now).await.unwrap();
         assert_eq!(
             taken.as_ref().map(|taken| taken.push.id),
             expected.map(|push| push.id)

@@ -1,10 +1,12 @@
 //! Looks at how attempts end that never reach WeChat: while the disk fails, and when they were to be made now or never.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use wxreply::clock::Clock;
 use wxreply::delivery::Delivery as Outbox;
 use wxreply::model::{Act, Answer, Delivery, Noted, TurnKey};
 use wxreply::store::Store as _;
@@ -48,10 +50,11 @@ async fn the_end_of_a_push_is_written_once_the_disk_takes_it() {
         .unwrap();
 
     // The account has no client, so the attempt ends without a network: held.
+    let clock = Clock::stopped_at(at(3));
     let outbox = Outbox::new(
         Arc::<SledStore>::clone(&store),
-        [].into(),
-        Arc::new(|| at(3)),
+        &HashMap::new(),
+        clock.clone(),
         Arc::new(move |_, _| fails.store(true, Ordering::SeqCst)),
     );
     let stop = CancellationToken::new();
@@ -62,6 +65,8 @@ async fn the_end_of_a_push_is_written_once_the_disk_takes_it() {
             if !has_failed.load(Ordering::SeqCst) {
                 continue;
             }
+            // It is tried again after a while.
+            clock.advance(Duration::from_secs(1));
             // What stands before something durable is durable.
             let note = Act::Note {
                 text: "在看".into(),
@@ -98,8 +103,8 @@ async fn what_a_form_would_have_said_at_its_end_is_not_kept_for_another_day() {
     // The account has no client: an agent's answer would be held.
     let outbox = Outbox::new(
         Arc::<SledStore>::clone(&store),
-        [].into(),
-        Arc::new(|| at(3)),
+        &HashMap::new(),
+        Clock::stopped_at(at(3)),
         Arc::new(|_, _| {}),
     );
     let stop = CancellationToken::new();

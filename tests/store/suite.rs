@@ -12,9 +12,10 @@ use wxreply::model::entry::{Move, Settled};
 use wxreply::model::message::PushError;
 use wxreply::model::people::{Password, PasswordHash, SESSION_IDLE, SESSIONS_EACH};
 use wxreply::model::{
-    AccountName, Act, Answer, ApiToken, AuditPage, AuditQuery, AuditRecord, Content, Conversation,
-    Delivery, Event, EventKind, MediaKind, MessageId, Noted, Reply, Role, RuleFiles, Session,
-    SessionId, State, Time, UploadedMedia, User, UserChange, UserEdit, UserRefusal,
+    Ability, AccountName, Act, AgentMedia, Answer, ApiToken, AuditPage, AuditQuery, AuditRecord,
+    Capability, Content, Conversation, Delivery, Event, EventKind, Fetched, Measured, MediaKind,
+    MediaSource, MessageId, Noted, ReceivedMedia, Reply, Role, RuleFiles, Session, SessionId,
+    State, Time, UploadedMedia, User, UserChange, UserEdit, UserRefusal, Verdict,
 };
 use wxreply::store::{
     ActError, Claim, Error, Health, Pin, Query, REVISIONS_KEPT, Store, UserError,
@@ -71,6 +72,10 @@ macro_rules! suite {
             revisions_that_nothing_names_go_in_time
             a_pin_is_kept_until_it_is_taken_out
             uploads_are_kept_until_they_are_forgotten
+            rights_are_kept_as_they_were_last_shown
+            followers_files_are_known_until_they_are_forgotten
+            agents_pictures_are_known_until_they_are_forgotten
+            pushes_of_one_account_do_not_wait_behind_another
             what_followers_sent_comes_back_in_order
             tokens_are_kept_until_they_are_revoked
             users_change_one_after_another
@@ -315,7 +320,7 @@ pub async fn an_act_on_nothing_finds_nothing(home: impl Home) {
         .settle_push(nobody, push, Settled::Sent, START)
         .await
         .unwrap();
-    assert!(store.take_push(START).await.unwrap().is_none());
+    assert!(store.take_push(&shop(), START).await.unwrap().is_none());
 }
 
 fn error(code: i64) -> PushError {
@@ -327,7 +332,7 @@ fn error(code: i64) -> PushError {
 
 /// Sends what is due at this second with this result; returns what was sent.
 async fn send(store: &dyn Store, n: u64, result: Settled) -> String {
-    let taken = store.take_push(at(n)).await.unwrap().unwrap();
+    let taken = store.take_push(&shop(), at(n)).await.unwrap().unwrap();
     assert_eq!(taken.push.state, Delivery::Sending);
     store
         .settle_push(taken.conversation, taken.push.id, result, at(n))
@@ -501,10 +506,10 @@ pub async fn pushes_go_one_at_a_time_oldest_first(home: impl Home) {
             .unwrap();
     }
     assert!(
-        store.take_push(at(2)).await.unwrap().is_none(),
+        store.take_push(&shop(), at(2)).await.unwrap().is_none(),
         "not due yet"
     );
-    let first = store.take_push(at(9)).await.unwrap().unwrap();
+    let first = store.take_push(&shop(), at(9)).await.unwrap().unwrap();
     assert_eq!(
         (first.push.reply.shown().as_str(), first.push.attempts),
         ("甲", 1)
@@ -513,13 +518,13 @@ pub async fn pushes_go_one_at_a_time_oldest_first(home: impl Home) {
         (&first.follower, &first.account),
         (&follower("wang"), &shop())
     );
-    let second = store.take_push(at(9)).await.unwrap().unwrap();
+    let second = store.take_push(&shop(), at(9)).await.unwrap().unwrap();
     assert_eq!(
         second.push.reply.shown(),
         "丙",
         "one at a time per follower"
     );
-    assert!(store.take_push(at(9)).await.unwrap().is_none());
+    assert!(store.take_push(&shop(), at(9)).await.unwrap().is_none());
     store
         .settle_push(first.conversation, first.push.id, Settled::Sent, at(9))
         .await
@@ -536,7 +541,7 @@ pub async fn pushes_go_one_at_a_time_oldest_first(home: impl Home) {
     for _ in 0..4 {
         let store = home.store();
         takers.push(tokio::spawn(async move {
-            store.take_push(at(9)).await.unwrap()
+            store.take_push(&shop(), at(9)).await.unwrap()
         }));
     }
     let mut taken = 0;
@@ -559,7 +564,7 @@ pub async fn a_push_to_be_tried_again_waits_for_its_time(mut home: impl Home) {
         )
         .await
         .unwrap();
-    assert_eq!(store.next_push_at().await, Some(at(2)));
+    assert_eq!(store.next_push_at(&shop()).await, Some(at(2)));
     let again = Settled::Again {
         not_before: at(60),
         error: error(-1),
@@ -567,14 +572,14 @@ pub async fn a_push_to_be_tried_again_waits_for_its_time(mut home: impl Home) {
     send(&*store, 3, again).await;
     home.crash().await;
     let store = home.store();
-    assert_eq!(store.next_push_at().await, Some(at(60)));
-    assert!(store.take_push(at(59)).await.unwrap().is_none());
-    let taken = store.take_push(at(60)).await.unwrap().unwrap();
+    assert_eq!(store.next_push_at(&shop()).await, Some(at(60)));
+    assert!(store.take_push(&shop(), at(59)).await.unwrap().is_none());
+    let taken = store.take_push(&shop(), at(60)).await.unwrap().unwrap();
     assert_eq!(
         (taken.push.attempts, taken.push.error),
         (2, Some(error(-1)))
     );
-    assert_eq!(store.next_push_at().await, None);
+    assert_eq!(store.next_push_at(&shop()).await, None);
 }
 
 pub async fn a_push_that_was_being_sent_is_unknown_after_a_crash(mut home: impl Home) {
@@ -592,7 +597,7 @@ pub async fn a_push_that_was_being_sent_is_unknown_after_a_crash(mut home: impl 
             .await
             .unwrap();
     }
-    store.take_push(at(3)).await.unwrap().unwrap();
+    store.take_push(&shop(), at(3)).await.unwrap().unwrap();
     for _ in 0..2 {
         home.crash().await;
         let now = history(&*home.store(), &asked).await;
@@ -672,8 +677,8 @@ pub async fn a_form_ends_with_its_last_words_once(mut home: impl Home) {
     assert_eq!(until(&asked), Some(at(600)));
     for round in 0..2 {
         let store = home.store();
-        assert_eq!(store.next_push_at().await, Some(at(600)));
-        assert!(store.take_push(at(599)).await.unwrap().is_none());
+        assert_eq!(store.next_push_at(&shop()).await, Some(at(600)));
+        assert!(store.take_push(&shop(), at(599)).await.unwrap().is_none());
         assert_eq!(
             history(&*store, &asked).await,
             ["订座 Received", "几位 Passive"],
@@ -682,9 +687,9 @@ pub async fn a_form_ends_with_its_last_words_once(mut home: impl Home) {
         home.crash().await;
     }
     let store = home.store();
-    let taken = store.take_push(at(600)).await.unwrap().unwrap();
+    let taken = store.take_push(&shop(), at(600)).await.unwrap().unwrap();
     assert!(taken.is_last_words);
-    assert!(store.take_push(at(700)).await.unwrap().is_none());
+    assert!(store.take_push(&shop(), at(700)).await.unwrap().is_none());
     let known = store.conversation(asked.id).await.unwrap().unwrap();
     assert_eq!(until(&known), None);
     let said = |state: &str| {
@@ -704,16 +709,16 @@ pub async fn a_form_ends_with_its_last_words_once(mut home: impl Home) {
         assert_eq!(history(&*store, &asked).await, said("Sent"));
         let lines = store.messages(asked.id, None, 1).await.unwrap();
         assert_eq!(lines[0].at, at(600), "when it was said");
-        assert!(store.take_push(at(9000)).await.unwrap().is_none());
+        assert!(store.take_push(&shop(), at(9000)).await.unwrap().is_none());
         home.crash().await;
     }
     // An attempt that a crash ended is not made again.
     begin_form(&*home.store(), "wang", 1000, 1600).await;
-    let taken = home.store().take_push(at(1600)).await.unwrap();
+    let taken = home.store().take_push(&shop(), at(1600)).await.unwrap();
     assert!(taken.is_some());
     home.crash().await;
     let store = home.store();
-    assert!(store.take_push(at(9000)).await.unwrap().is_none());
+    assert!(store.take_push(&shop(), at(9000)).await.unwrap().is_none());
     assert_eq!(history(&*store, &asked).await[5], "还在吗 Unknown");
 }
 
@@ -721,7 +726,7 @@ pub async fn a_form_that_went_on_or_was_taken_over_says_nothing(mut home: impl H
     let store = home.store();
     let on = begin_form(&*store, "wang", 1, 600).await;
     begin_form(&*store, "wang", 2, 700).await;
-    assert_eq!(store.next_push_at().await, Some(at(700)));
+    assert_eq!(store.next_push_at(&shop()).await, Some(at(700)));
     let ended = Answer {
         noted: vec![Noted::FormEnded],
         ..answered("订好了")
@@ -737,8 +742,8 @@ pub async fn a_form_that_went_on_or_was_taken_over_says_nothing(mut home: impl H
     assert!(store.erase(&shop(), &follower("zhao")).await.unwrap());
     for _ in 0..2 {
         let store = home.store();
-        assert_eq!(store.next_push_at().await, None);
-        assert!(store.take_push(at(9000)).await.unwrap().is_none());
+        assert_eq!(store.next_push_at(&shop()).await, None);
+        assert!(store.take_push(&shop(), at(9000)).await.unwrap().is_none());
         let lines = history(&*store, &on).await;
         assert_eq!(lines.len(), 6);
         assert!(!lines.iter().any(|line| line.starts_with("还在吗")));
@@ -753,10 +758,10 @@ pub async fn whoever_waits_for_pushes_is_woken(home: impl Home) {
         let store = home.store();
         async move {
             loop {
-                if let Some(taken) = store.take_push(at(9)).await.unwrap() {
+                if let Some(taken) = store.take_push(&shop(), at(9)).await.unwrap() {
                     return taken;
                 }
-                store.push_queued().await;
+                store.push_queued(&shop()).await;
             }
         }
     });
@@ -1040,6 +1045,142 @@ pub async fn uploads_are_kept_until_they_are_forgotten(mut home: impl Home) {
     }
     home.reopen().await;
     assert_eq!(home.store().media().await.unwrap(), [other, newer]);
+}
+
+pub async fn rights_are_kept_as_they_were_last_shown(mut home: impl Home) {
+    let capability = |account: &str, ability, verdict, n| Capability {
+        account: AccountName::parse(account).unwrap(),
+        ability,
+        measured: Measured {
+            verdict,
+            at: at(n),
+            code: 0,
+        },
+    };
+    let old = capability("shop", Ability::Push, Verdict::Yes, 1);
+    let new = capability("shop", Ability::Push, Verdict::No, 2);
+    let media = capability("shop", Ability::Media, Verdict::Yes, 1);
+    let other = capability("other", Ability::Push, Verdict::Yes, 1);
+    for kept in [&old, &media, &other, &new] {
+        home.store().keep_capability(kept.clone()).await.unwrap();
+    }
+    for _ in 0..2 {
+        let mut known = home.store().capabilities().await.unwrap();
+        known.sort_unstable_by_key(|one| (one.account.clone(), one.ability));
+        assert_eq!(known, [other.clone(), new.clone(), media.clone()]);
+        home.crash().await;
+    }
+}
+
+pub async fn followers_files_are_known_until_they_are_forgotten(mut home: impl Home) {
+    let media = |n: u64| ReceivedMedia {
+        message: MessageId::at(at(n), 0, key("file")),
+        account: shop(),
+        follower: follower("wang"),
+        at: at(n),
+        source: MediaSource {
+            media_id: "M".into(),
+            pic_url: "".into(),
+        },
+        fetched: Fetched::Waiting {
+            tries: 0,
+            not_before: at(n),
+        },
+    };
+    let here = |n: u64| ReceivedMedia {
+        fetched: Fetched::Kept {
+            hash: [7; 32],
+            bytes: 9,
+            at: at(n + 1),
+        },
+        ..media(n)
+    };
+    let store = home.store();
+    assert_eq!(store.received_until().await.unwrap(), None);
+    for n in 1..=4 {
+        store.keep_received(media(n)).await.unwrap();
+    }
+    for n in [3, 1, 2] {
+        store.keep_received(here(n)).await.unwrap();
+    }
+    store.note_received_until(at(9)).await.unwrap();
+    for _ in 0..2 {
+        let store = home.store();
+        assert_eq!(store.to_fetch().await.unwrap(), [media(4)]);
+        let first = store.all_received(None, 2).await.unwrap();
+        assert_eq!(first, [here(1), here(2)]);
+        let rest = store.all_received(Some(here(2).message), 2).await.unwrap();
+        assert_eq!(rest, [here(3)]);
+        assert_eq!(
+            store.received(media(4).message).await.unwrap(),
+            Some(media(4))
+        );
+        assert_eq!(
+            store.received(here(1).message).await.unwrap(),
+            Some(here(1))
+        );
+        assert_eq!(store.received_until().await.unwrap(), Some(at(9)));
+        home.crash().await;
+    }
+    let gone = vec![here(1).message, media(4).message, media(7).message];
+    home.store().forget_received(gone).await.unwrap();
+    home.reopen().await;
+    let store = home.store();
+    assert_eq!(store.to_fetch().await.unwrap(), []);
+    assert_eq!(
+        store.all_received(None, 9).await.unwrap(),
+        [here(2), here(3)]
+    );
+    assert_eq!(store.received(here(1).message).await.unwrap(), None);
+}
+
+pub async fn agents_pictures_are_known_until_they_are_forgotten(mut home: impl Home) {
+    let media = |hash: u8, n| AgentMedia {
+        account: shop(),
+        hash: [hash; 32],
+        bytes: 9,
+        by: agent("lili").name,
+        at: at(n),
+    };
+    for brought in [media(1, 1), media(2, 1), media(1, 2)] {
+        home.store().keep_agent_media(brought).await.unwrap();
+    }
+    home.crash().await;
+    let store = home.store();
+    assert_eq!(
+        store.all_agent_media().await.unwrap(),
+        [media(1, 2), media(2, 1)]
+    );
+    let found = store.agent_media(&shop(), &[1; 32]).await.unwrap();
+    assert_eq!(found, Some(media(1, 2)));
+    let other = AccountName::parse("other").unwrap();
+    assert_eq!(store.agent_media(&other, &[1; 32]).await.unwrap(), None);
+    for _ in 0..2 {
+        store.forget_agent_media(&shop(), &[1; 32]).await.unwrap();
+    }
+    home.reopen().await;
+    assert_eq!(home.store().all_agent_media().await.unwrap(), [media(2, 1)]);
+}
+
+pub async fn pushes_of_one_account_do_not_wait_behind_another(home: impl Home) {
+    let store = home.store();
+    let asked = ask(&*store, "wang", 1).await;
+    let act = reply("甲", None);
+    store
+        .act(asked.id, act, &agent("lili"), at(2), key("甲"))
+        .await
+        .unwrap();
+    let other = AccountName::parse("other").unwrap();
+    assert_eq!(store.next_push_at(&shop()).await, Some(at(2)));
+    assert_eq!(store.next_push_at(&other).await, None);
+    assert_eq!(
+        (store.pushes_waiting(&shop()), store.pushes_waiting(&other)),
+        (1, 0)
+    );
+    assert!(store.take_push(&other, at(9)).await.unwrap().is_none());
+    let taken = store.take_push(&shop(), at(9)).await.unwrap().unwrap();
+    assert_eq!(taken.account, shop());
+    assert_eq!(store.pushes_waiting(&shop()), 0);
 }
 
 pub async fn what_followers_sent_comes_back_in_order(mut home: impl Home) {
@@ -1401,7 +1542,7 @@ pub async fn an_erased_follower_is_gone_and_nobody_else(mut home: impl Home) {
         let store = home.store();
         assert_eq!(store.conversation(wang.id).await.unwrap(), None);
         assert_eq!(store.messages(wang.id, None, 10).await.unwrap(), []);
-        assert!(store.take_push(at(99)).await.unwrap().is_none());
+        assert!(store.take_push(&shop(), at(99)).await.unwrap().is_none());
         assert_eq!(store.counts(), [(shop(), State::Waiting, 1)]);
         assert_eq!(
             repeat(&*store, "wang", "7").await,

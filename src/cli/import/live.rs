@@ -1,10 +1,13 @@
 //! Asks WeChat for the rules of its console, and for the media they name.
 //! Owns: what WeChat's refusals mean to an operator. Uses: config, wechat's client. Never: prints a secret or a token.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, anyhow, bail};
 use tokio::runtime::Runtime;
 
 use super::landing::Landing;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::AccountName;
 use crate::rules::diagnostic::Words;
@@ -36,8 +39,10 @@ impl Account {
         let settings = found.client.clone().with_context(|| {
             format!("公众号 {name} 没有 secret,问不了微信 | account {name} has no secret to ask WeChat with")
         })?;
+        let clock = Clock::system();
+        let now = Arc::new(move || clock.now());
         Ok(Self {
-            client: Client::new(settings),
+            client: Client::new(settings, now),
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?,

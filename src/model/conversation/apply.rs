@@ -2,10 +2,12 @@
 //! Owns: what each change does. Uses: model only. Never: refuses; what may happen was decided before it was written.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::lines::{assigned, elsewhere, note, unassigned};
 use super::{
-    Conversation, Desk, KEYS_KEPT, QUESTIONS_KEPT, REPEAT_WITHIN, State, Timer, Trigger, next,
+    Conversation, Desk, HELD_FOR, KEYS_KEPT, QUESTIONS_KEPT, REPEAT_WITHIN, State, Timer, Trigger,
+    next,
 };
 use crate::model::entry::{
     Answer, Change, Entry, Move, Outcome, Priority, Push, Reason, Settled, Turn,
@@ -13,6 +15,9 @@ use crate::model::entry::{
 use crate::model::{
     AgentName, By, Content, Delivery, EventKind, MessageId, Remembered, Reply, Time,
 };
+
+/// By then the passive response of a turn has been written.
+const PASSIVE_WRITTEN: Duration = Duration::from_secs(5);
 
 impl Conversation {
     /// Makes the conversation what it is after this entry. Total: an entry that no longer fits changes as much as it can.
@@ -319,6 +324,7 @@ impl Conversation {
         let is_message = self.opens(&turn.incoming.content, now);
         if is_message {
             self.last_inbound = Some(turn.inbound_id(now));
+            self.push_again(now);
         }
         let is_given = |push: &Push| given.contains(&push.id);
         let author = self
@@ -397,6 +403,17 @@ impl Conversation {
             _ => {
                 self.window.message(now);
                 true
+            }
+        }
+    }
+
+    /// The window is open again: what waits and can only be pushed is queued, behind the turn's passive answer.
+    fn push_again(&mut self, now: Time) {
+        for push in &mut self.pushes {
+            let is_kept = push.state == Delivery::Held && now.since(push.at) <= HELD_FOR;
+            if is_kept && !push.reply.can_be_held() {
+                push.state = Delivery::Queued;
+                push.not_before = now.plus(PASSIVE_WRITTEN);
             }
         }
     }

@@ -8,7 +8,7 @@ use super::*;
 use crate::model::Reply;
 use crate::model::desk::DeskSettings;
 use crate::model::entry::{Answer, Change, Entry, Move, Settled, Spoken, Turn};
-use crate::model::{By, Content, Event, EventKind, Incoming, TurnKey};
+use crate::model::{By, Content, Event, EventKind, Incoming, MediaKind, TurnKey};
 
 const START: Time = Time::from_millis(1_718_200_000_000);
 
@@ -276,6 +276,45 @@ fn what_cannot_be_pushed_is_held_and_what_follows_it_too() {
     conversation.apply(&entry);
     assert_eq!(conversation.state, State::Follower);
     assert!(conversation.pushes.is_empty());
+}
+
+#[test]
+fn what_can_only_be_pushed_goes_out_once_the_follower_is_back() {
+    let mut conversation = waiting();
+    let picture = Act::Reply {
+        reply: Reply::Local {
+            kind: MediaKind::Image,
+            hash: [7; 32],
+        },
+        key: None,
+        last_seen: None,
+        can_push: true,
+        hold: false,
+    };
+    act(&mut conversation, 2, "lili", &picture).unwrap();
+    let error = PushError {
+        code: 45047,
+        message: "x".into(),
+    };
+    settle(&mut conversation, 3, Settled::Held { error });
+    let later = START.plus(Duration::from_secs(4));
+    // It waits, but neither for a passive reply nor in the way of one.
+    assert_eq!(
+        (conversation.state, conversation.held(later).count()),
+        (State::Held, 0)
+    );
+    assert_eq!(conversation.due(later), None);
+    let entry = turn_entry(&conversation, 5, text("?"), escalated());
+    conversation.apply(&entry);
+    let written = START.plus(Duration::from_secs(10));
+    assert_eq!(
+        conversation.due(written.minus(Duration::from_secs(1))),
+        None
+    );
+    assert_eq!(
+        conversation.due(written).map(|push| push.reply.kind()),
+        Some("image")
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Serves version 1 of the JSON API.
 //! Owns: its routes and its document. Uses: store, turn, model. Never: cookies; WeChat's callback.
 
+mod accounts;
 mod acts;
 mod audit;
 mod backtest;
@@ -8,6 +9,7 @@ mod canned;
 mod conversations;
 mod cursor;
 mod duty;
+mod media;
 mod people_shapes;
 mod rule_shapes;
 mod rules;
@@ -77,6 +79,10 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
         .service(
             resource("/conversations/{id}/tags", "POST").route(web::post().to(conversations::tag)),
         )
+        .service(resource("/accounts", "GET").route(web::get().to(accounts::list)))
+        .service(resource("/accounts/{name}/check", "POST").route(web::post().to(accounts::check)))
+        .service(resource("/media", "POST").route(web::post().to(media::bring)))
+        .service(resource("/media/{id}", "GET").route(web::get().to(media::show)))
         .service(resource("/conversations/{id}/assign", "POST").route(web::post().to(acts::assign)))
         .service(
             resource("/conversations/{id}/handback", "POST").route(web::post().to(acts::hand_back)),
@@ -218,6 +224,10 @@ async fn json_body_up_to<T: DeserializeOwned>(
         conversations::note,
         conversations::reply,
         conversations::tag,
+        accounts::list,
+        accounts::check,
+        media::bring,
+        media::show,
         acts::assign,
         acts::hand_back,
         acts::snooze,

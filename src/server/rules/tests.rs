@@ -13,9 +13,10 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::clock::Clock;
+use crate::files::Cache;
 use crate::model::FileChanges;
 use crate::store::sled::SledStore;
-use crate::upload::{Cache, Uploader};
+use crate::upload::Uploader;
 
 const FILE: &str = "10.toml";
 
@@ -29,7 +30,6 @@ fn change(reply: &str) -> FileChanges {
 
 async fn keeper(root: &Path) -> Arc<Keeper> {
     let clock = Clock::system();
-    let now = clock.now();
     let (rules, data) = (root.join("rules"), root.join("data"));
     fs::create_dir(&rules).unwrap();
     fs::write(rules.join(FILE), rule("十点")).unwrap();
@@ -38,10 +38,10 @@ async fn keeper(root: &Path) -> Arc<Keeper> {
     let uploader = Uploader::open(
         Arc::clone(&store),
         Cache::open(&data.join("uploads")).unwrap(),
+        Cache::open(&data.join("agents")).unwrap(),
         Vec::new(),
         &clients,
-        Arc::new(move || now),
-        Arc::new(|_, _| {}),
+        clock.clone(),
     );
     let uploader = Arc::new(uploader.await.unwrap());
     let media = Media::open(&data, Arc::clone(&store), uploader, clock.clone()).unwrap();

@@ -92,10 +92,14 @@ fn begin(
 }
 
 /// See [`crate::store::Store::take_push`].
-pub(super) async fn take_push(shared: &Shared, now: Time) -> Result<Option<Taken>, Error> {
+pub(super) async fn take_push(
+    shared: &Shared,
+    account: &AccountName,
+    now: Time,
+) -> Result<Option<Taken>, Error> {
     let (taken, told) = loop {
         shared.open()?;
-        let Some(seat) = shared.seats.outbox.first(now) else {
+        let Some(seat) = shared.seats.outbox.first(account, now) else {
             return Ok(None);
         };
         let mut live = seat.live.lock();

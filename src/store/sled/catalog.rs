@@ -89,7 +89,7 @@ pub(super) fn put_durably<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> R
     disk.sync().map_err(Error::Unwritable)
 }
 
-fn remove_durably(disk: &Disk, key: &[u8]) -> Result<(), Error> {
+pub(super) fn remove_durably(disk: &Disk, key: &[u8]) -> Result<(), Error> {
     disk.remove(Map::Catalog, key)
         .and_then(|()| disk.sync())
         .map_err(Error::Unwritable)

@@ -78,6 +78,9 @@ impl Deref for Value {
     }
 }
 
+/// A key and its value.
+pub(super) type Pair = (Vec<u8>, Vec<u8>);
+
 /// Why the disk did not take something.
 pub(super) type Refused = Arc<str>;
 
@@ -273,6 +276,16 @@ impl Disk {
             }
             Ok(Ok(()))
         })?
+    }
+
+    /// The first `limit` keys at `from` or behind it, with their values.
+    pub(super) fn page(&self, map: Map, from: &[u8], limit: usize) -> Result<Vec<Pair>, Error> {
+        self.read(|open| {
+            let pairs = open.map(map).range(from..).take(limit);
+            pairs
+                .map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())))
+                .collect()
+        })
     }
 
     pub(super) fn insert(&self, map: Map, key: &[u8], value: Vec<u8>) -> Result<(), Refused> {

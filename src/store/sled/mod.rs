@@ -10,6 +10,7 @@ mod acts;
 mod browse;
 mod catalog;
 mod disk;
+mod files;
 mod first_format;
 mod format;
 mod history;
@@ -29,6 +30,7 @@ mod settings;
 mod shared;
 mod shelves;
 mod spill;
+mod trays;
 mod turns;
 mod upgrade;
 mod writer;
@@ -47,9 +49,9 @@ use self::shared::{Shared, blocking, durable, on_disk, written};
 use crate::model::entry::{Push, Settled};
 use crate::model::media::Sha256Hash;
 use crate::model::{
-    AccountName, Act, Actor, AgentName, ApiToken, AuditPage, AuditQuery, AuditRecord, Conversation,
-    ConversationId, MediaKind, Message, MessageId, OpenId, RuleFiles, Session, SessionId, State,
-    Time, Turn, TurnKey, UploadedMedia, User, UserChange,
+    AccountName, Act, Actor, AgentMedia, AgentName, ApiToken, AuditPage, AuditQuery, AuditRecord,
+    Capability, Conversation, ConversationId, MediaKind, Message, MessageId, OpenId, ReceivedMedia,
+    RuleFiles, Session, SessionId, State, Time, Turn, TurnKey, UploadedMedia, User, UserChange,
 };
 use crate::store::{
     ActError, Acted, AlarmOf, ChangedUser, Claim, Error, Health, Page, Past, Pin, Query, Revision,
@@ -192,8 +194,8 @@ impl Store for SledStore {
         .await
     }
 
-    async fn take_push(&self, now: Time) -> Result<Option<Taken>, Error> {
-        acts::take_push(&self.shared, now).await
+    async fn take_push(&self, account: &AccountName, now: Time) -> Result<Option<Taken>, Error> {
+        acts::take_push(&self.shared, account, now).await
     }
 
     async fn settle_push(
@@ -206,12 +208,16 @@ impl Store for SledStore {
         acts::settle_push(&self.shared, conversation, push, result, now).await
     }
 
-    async fn push_queued(&self) {
-        self.shared.seats.outbox.changed().await;
+    async fn push_queued(&self, account: &AccountName) {
+        self.shared.seats.outbox.changed(account).await;
     }
 
-    async fn next_push_at(&self) -> Option<Time> {
-        self.shared.seats.outbox.next_at()
+    async fn next_push_at(&self, account: &AccountName) -> Option<Time> {
+        self.shared.seats.outbox.next_at(account)
+    }
+
+    fn pushes_waiting(&self, account: &AccountName) -> usize {
+        self.shared.seats.outbox.count(account)
     }
 
     async fn publish_revision(
@@ -279,6 +285,96 @@ impl Store for SledStore {
         let (account, hash) = (account.clone(), *hash);
         on_disk(&self.shared, move |disk| {
             catalog::forget_media(disk, &account, kind, &hash)
+        })
+        .await
+    }
+
+    async fn keep_capability(&self, capability: Capability) -> Result<(), Error> {
+        on_disk(&self.shared, move |disk| {
+            files::keep_capability(disk, &capability)
+        })
+        .await
+    }
+
+    async fn capabilities(&self) -> Result<Vec<Capability>, Error> {
+        blocking(&self.shared, |shared| files::capabilities(&shared.disk)).await
+    }
+
+    async fn keep_received(&self, media: ReceivedMedia) -> Result<(), Error> {
+        on_disk(&self.shared, move |disk| files::keep_received(disk, &media)).await
+    }
+
+    async fn received(&self, message: MessageId) -> Result<Option<ReceivedMedia>, Error> {
+        blocking(&self.shared, move |shared| {
+            files::received(&shared.disk, message)
+        })
+        .await
+    }
+
+    async fn to_fetch(&self) -> Result<Vec<ReceivedMedia>, Error> {
+        blocking(&self.shared, |shared| files::to_fetch(&shared.disk)).await
+    }
+
+    async fn all_received(
+        &self,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<ReceivedMedia>, Error> {
+        blocking(&self.shared, move |shared| {
+            files::all_received(&shared.disk, after, limit)
+        })
+        .await
+    }
+
+    async fn forget_received(&self, messages: Vec<MessageId>) -> Result<(), Error> {
+        on_disk(&self.shared, move |disk| {
+            files::forget_received(disk, &messages)
+        })
+        .await
+    }
+
+    async fn note_received_until(&self, until: Time) -> Result<(), Error> {
+        on_disk(&self.shared, move |disk| {
+            files::note_received_until(disk, until)
+        })
+        .await
+    }
+
+    async fn received_until(&self) -> Result<Option<Time>, Error> {
+        blocking(&self.shared, |shared| files::received_until(&shared.disk)).await
+    }
+
+    async fn keep_agent_media(&self, media: AgentMedia) -> Result<(), Error> {
+        on_disk(&self.shared, move |disk| {
+            files::keep_agent_media(disk, &media)
+        })
+        .await
+    }
+
+    async fn agent_media(
+        &self,
+        account: &AccountName,
+        hash: &Sha256Hash,
+    ) -> Result<Option<AgentMedia>, Error> {
+        let (account, hash) = (account.clone(), *hash);
+        blocking(&self.shared, move |shared| {
+            files::agent_media(&shared.disk, &account, &hash)
+        })
+        .await
+    }
+
+    async fn all_agent_media(&self) -> Result<Vec<AgentMedia>, Error> {
+        blocking(&self.shared, |shared| files::all_agent_media(&shared.disk)).await
+    }
+
+    async fn forget_agent_media(
+        &self,
+        account: &AccountName,
+        hash: &Sha256Hash,
+    ) -> Result<(), Error> {
+        let (account, hash) = (account.clone(), *hash);
+        on_disk(&self.shared, move |disk| {
+            files::forget_agent_media(disk, &account, &hash)
         })
         .await
     }

@@ -109,6 +109,11 @@ impl<D: Dated> Schedule<D> {
             .map(|(due, _)| due.at())
     }
 
+    /// How many there are, due or not.
+    pub(super) fn count(&self) -> usize {
+        self.waiting.lock().len()
+    }
+
     /// Waits for a change since the last call.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;

@@ -16,6 +16,7 @@ use crate::model::{AccountName, AgentName, Conversation, ConversationId, OpenId,
 
 use super::lanes::Lane;
 use super::schedule::{Alarm, Due, Schedule};
+use super::trays::Trays;
 use crate::store::AlarmOf;
 
 const SHARDS: usize = 64;
@@ -84,7 +85,7 @@ pub(super) struct Seats {
     ids: Vec<Mutex<HashMap<ConversationId, Arc<Seat>, RandomState>>>,
     counts: Mutex<HashMap<(AccountName, State), usize, RandomState>>,
     loads: Mutex<HashMap<AgentName, usize, RandomState>>,
-    pub(super) outbox: Schedule<Due>,
+    pub(super) outbox: Trays,
     pub(super) alarms: Schedule<Alarm>,
     /// When something happens to a conversation by itself.
     alarm_of: ArcSwapOption<AlarmOf>,
@@ -101,7 +102,7 @@ impl Seats {
             ids: std::iter::repeat_with(ids).take(SHARDS).collect(),
             counts: Mutex::new(HashMap::with_hasher(hasher.clone())),
             loads: Mutex::new(HashMap::with_hasher(hasher.clone())),
-            outbox: Schedule::default(),
+            outbox: Trays::default(),
             alarms: Schedule::default(),
             alarm_of: ArcSwapOption::empty(),
             hasher,

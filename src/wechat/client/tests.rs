@@ -57,7 +57,7 @@ impl Api {
     }
 
     fn client(&self) -> Client {
-        Client::new(self.settings())
+        Client::new(self.settings(), now())
     }
 
     fn settings(&self) -> ClientSettings {
@@ -73,6 +73,10 @@ impl Api {
         let asked = self.asked.lock();
         asked.iter().filter(|(line, _)| line.contains(path)).count()
     }
+}
+
+fn now() -> Now {
+    Arc::new(|| Time::from_seconds(1_718_200_000))
 }
 
 fn token(before: usize) -> Does {
@@ -189,7 +193,12 @@ async fn an_expired_token_is_replaced_once() {
 async fn silence_and_half_an_answer_are_unclear() {
     let silent = Api::sending(|_| Does::Waits);
     let short = Duration::from_millis(200);
-    let client = Client::with_timeouts(silent.settings(), CONNECT_WITHIN, short);
+    let client = Client::with_agent(
+        silent.settings(),
+        agent(CONNECT_WITHIN, short).new_agent(),
+        now(),
+        Arc::new(|_| {}),
+    );
     let error = client.send(&follower(), &hello()).await.unwrap_err();
     assert!(matches!(error, SendError::Unclear(_)), "{error:?}");
 
@@ -219,7 +228,7 @@ async fn without_a_connection_or_a_token_nothing_was_sent() {
         app_id: "wx01".to_owned(),
         secret: SECRET.into(),
     };
-    let error = Client::new(settings)
+    let error = Client::new(settings, now())
         .send(&follower(), &hello())
         .await
         .unwrap_err();
@@ -326,6 +335,18 @@ fn every_kind_has_its_json() {
             json!({"msgtype":"news","news":
                 {"articles":[{"title":"t","description":"d","url":"u","picurl":"p"}]}}),
         ),
+        (
+            Reply::Menu {
+                head: "满意吗?".into(),
+                options: vec![
+                    ("101".into(), "满意".into()),
+                    ("102".into(), "不满意\u{1}".into()),
+                ],
+                tail: "谢谢".into(),
+            },
+            json!({"msgtype":"msgmenu","msgmenu":{"head_content":"满意吗?","list":[
+                {"id":"101","content":"满意"},{"id":"102","content":"不满意"}],"tail_content":"谢谢"}}),
+        ),
     ];
     for (reply, mut expected) in cases {
         expected["touser"] = json!("o1");
@@ -335,6 +356,20 @@ fn every_kind_has_its_json() {
         Reply::Text(" ".into()),
         Reply::News(Vec::new()),
         Reply::Transfer { agent: None },
+        Reply::Local {
+            kind: MediaKind::Image,
+            hash: [1; 32],
+        },
+        Reply::Menu {
+            head: "a".into(),
+            options: Vec::new(),
+            tail: "".into(),
+        },
+        Reply::Menu {
+            head: "a".into(),
+            options: vec![("1".into(), " ".into())],
+            tail: "".into(),
+        },
     ];
     for reply in unsendable {
         assert!(message(&follower(), &reply).is_err(), "{reply:?}");
@@ -394,5 +429,145 @@ async fn an_upload_that_goes_wrong_says_why_without_the_token() {
         for secret in [SECRET, "T0", "access_token"] {
             assert!(!shown.contains(secret), "{shown}");
         }
+    }
+}
+
+/// Every name leads to this machine, at the stand-in's port.
+#[derive(Debug)]
+struct Here(std::net::SocketAddr);
+
+impl ureq::unversioned::resolver::Resolver for Here {
+    fn resolve(
+        &self,
+        _uri: &ureq::http::Uri,
+        _config: &ureq::config::Config,
+        _timeout: ureq::unversioned::transport::NextTimeout,
+    ) -> Result<ureq::unversioned::resolver::ResolvedSocketAddrs, ureq::Error> {
+        let mut found = self.empty();
+        found.push(self.0);
+        Ok(found)
+    }
+}
+
+/// Asks the stand-in, which plays the host of a picture.
+async fn picture(
+    url: &str,
+    api_base: &str,
+    does: impl Fn(usize) -> Does + Send + Sync + 'static,
+) -> Result<Vec<u8>, SendError> {
+    let api = Api::start(move |_, _, before| does(before));
+    let here = Here(api.base.trim_start_matches("http://").parse().unwrap());
+    let connector = ureq::unversioned::transport::DefaultConnector::new();
+    let agent = ureq::Agent::with_parts(agent(CONNECT_WITHIN, ANSWER_WITHIN), connector, here);
+    let settings = ClientSettings {
+        api_base: api_base.to_owned(),
+        ..api.settings()
+    };
+    let client = Client::with_agent(settings, agent, now(), Arc::new(|_| {}));
+    let picture = client.picture(url, 20).await;
+    let expected = usize::from(picture.is_ok() || !url.contains("evil") && api_base == REAL);
+    assert_eq!(api.asked.lock().len(), expected, "{url}");
+    assert!(
+        api.asked
+            .lock()
+            .iter()
+            .all(|(path, _)| !path.contains("token"))
+    );
+    picture
+}
+
+const REAL: &str = "https://api.weixin.qq.com";
+
+#[tokio::test]
+async fn a_picture_is_had_from_wechats_hosts_only_and_from_no_stand_in() {
+    let url = "http://mmbiz.qpic.cn/mmbiz_png/a/0";
+    let png = || Does::Answers("\u{89}PNG");
+    assert_eq!(
+        picture(url, REAL, move |_| png()).await.unwrap(),
+        "\u{89}PNG".as_bytes()
+    );
+    let code = |result| match result {
+        Err(SendError::Refused { code, .. }) => code,
+        other => panic!("{other:?}"),
+    };
+    let evil = "http://evil.example/.qpic.cn/0";
+    assert_eq!(code(picture(evil, REAL, move |_| png()).await), 40007);
+    assert_eq!(
+        code(picture(url, "http://127.0.0.1:9", move |_| png()).await),
+        40007
+    );
+    assert_eq!(
+        code(picture(url, REAL, |_| Does::Status(404, "")).await),
+        40007
+    );
+    assert_eq!(code(picture(url, REAL, |_| Does::Redirects).await), 40007);
+    assert_eq!(
+        code(picture(url, REAL, |_| Does::Answers("more than twenty bytes")).await),
+        45001
+    );
+    for unclear in [|_| Does::Status(502, ""), |_| Does::Breaks] {
+        let error = picture(url, REAL, unclear).await.unwrap_err();
+        assert!(matches!(error, SendError::Unclear(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_right_is_measured_by_calls_that_do_nothing() {
+    let api = Api::start(|path, body, before| {
+        let nobody = path.contains("wxreply-check") || body.contains("wxreply-check");
+        match path.split('?').next().unwrap() {
+            TOKEN => token(before),
+            "/cgi-bin/message/custom/typing" if nobody => {
+                Does::Answers(r#"{"errcode":40003,"errmsg":"invalid openid"}"#)
+            }
+            "/cgi-bin/media/get" if nobody => {
+                Does::Answers(r#"{"errcode":40007,"errmsg":"invalid media_id"}"#)
+            }
+            "/cgi-bin/customservice/getonlinekflist" => Does::Answers(r#"{"kf_online_list":[]}"#),
+            _ => Does::Answers(r#"{"errcode":48001,"errmsg":"api unauthorized"}"#),
+        }
+    });
+    let client = api.client();
+    let probed = client.probe().await;
+    let codes: Vec<_> = probed
+        .iter()
+        .map(|one| (one.probe, one.code.unwrap()))
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            ("token", 0),
+            ("push", 40003),
+            ("media", 40007),
+            ("users", 48001),
+            ("desk", 0)
+        ]
+    );
+    let verdict = |ability| client.ability(ability).verdict;
+    assert_eq!(
+        [Ability::Push, Ability::Media, Ability::Users, Ability::Desk].map(verdict),
+        [Verdict::Yes, Verdict::Yes, Verdict::No, Verdict::Yes]
+    );
+    assert_eq!(
+        (client.known().last_error, client.known().trouble),
+        (None, None)
+    );
+    assert_eq!(api.count(SEND), 0);
+    // The token is asked for again, whatever is known.
+    client.probe().await;
+    assert_eq!(api.count(TOKEN), 2);
+}
+
+#[tokio::test]
+async fn typing_that_comes_too_late_or_twice_is_no_error() {
+    for (code, is_error) in [(0, false), (45080, false), (45081, false), (45015, true)] {
+        let answer = format!(r#"{{"errcode":{code},"errmsg":"x"}}"#);
+        let answer: &'static str = answer.leak();
+        let api = Api::sending(move |_| Does::Answers(answer));
+        let told = api.client().typing(&follower(), true).await;
+        assert_eq!(told.is_err(), is_error, "{code}");
+        let asked = api.asked.lock().pop().unwrap();
+        let sent: Value = serde_json::from_str(&asked.1).unwrap();
+        assert_eq!(sent, json!({ "touser": "o1", "command": "Typing" }));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::known::Api;
 use super::{Client, Request, SendError};
 use crate::model::MediaKind;
 
@@ -25,11 +26,11 @@ impl Client {
         content_type: &str,
         bytes: Bytes,
     ) -> Result<Arc<str>, SendError> {
-        let calls = Arc::clone(&self.0);
         let (boundary, body) = form(name, content_type, &bytes);
         let content_type = format!("multipart/form-data; boundary={boundary}");
-        let request = move || {
+        self.blocking(move |calls| {
             let request = Request {
+                api: Api::MEDIA_UPLOAD,
                 path: "/cgi-bin/media/upload",
                 query: Some(("type", kind.word())),
                 content_type: &content_type,
@@ -41,10 +42,8 @@ impl Client {
             id.filter(|id| !id.is_empty())
                 .map(Arc::from)
                 .ok_or_else(|| SendError::Unclear("no media id came back".to_owned()))
-        };
-        tokio::task::spawn_blocking(request)
-            .await
-            .unwrap_or_else(|_| Err(SendError::Unclear("the call broke off".to_owned())))
+        })
+        .await
     }
 }
 

@@ -54,6 +54,9 @@ pub fn write(
             xml.tag("</Music>");
         }
         Reply::News(articles) => xml.news(articles, answering_event)?,
+        // WeChat shows menus in pushes only; a file of ours has no id here.
+        Reply::Menu { .. } => xml.text_reply(&reply.as_text()?)?,
+        Reply::Local { .. } => return None,
         Reply::Transfer { .. } if answering_event => return None,
         Reply::Transfer { agent } => {
             xml.field("MsgType", "transfer_customer_service");
@@ -204,6 +207,10 @@ mod tests {
                 media_id: "".into(),
             },
             Reply::News(Vec::new()),
+            Reply::Local {
+                kind: crate::model::MediaKind::Image,
+                hash: [0; 32],
+            },
         ];
         for reply in nothing {
             assert_eq!(write(&reply, "o", "gh", 1, false), None, "{reply:?}");
@@ -219,6 +226,19 @@ mod tests {
         let xml = write(&Reply::Text(text.into()), "o", "gh", 1, false).unwrap();
         let tree = read_tree(xml.as_bytes()).unwrap();
         assert_eq!(tree.text(&["Content"]).unwrap().len(), TEXT_LIMIT);
+    }
+
+    #[test]
+    fn a_menu_is_written_as_a_numbered_text() {
+        let menu = Reply::Menu {
+            head: "选一个".into(),
+            options: vec![("a".into(), "退款".into()), ("b".into(), "换货".into())],
+            tail: "".into(),
+        };
+        let xml = write(&menu, "o", "gh", 1, false).unwrap();
+        let tree = read_tree(xml.as_bytes()).unwrap();
+        assert_eq!(tree.text(&["MsgType"]), Some("text"));
+        assert_eq!(tree.text(&["Content"]), Some("选一个\n1. 退款\n2. 换货"));
     }
 
     proptest! {
