@@ -11,6 +11,7 @@ pub mod upload;
 pub mod decide;
 pub mod delivery;
 pub mod hook;
+pub mod outbound;
 pub mod rules;
 pub mod store;
 pub mod wechat;
