@@ -12,6 +12,7 @@ pub mod ids;
 pub mod incoming;
 pub mod media;
 pub mod message;
+pub mod notice;
 pub mod remembered;
 pub mod reply;
 pub mod rule_files;

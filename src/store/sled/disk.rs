@@ -41,15 +41,18 @@ pub(super) enum Map {
     Catalog,
     /// Rule files by hash.
     Content,
+    /// What people are to be told.
+    Alerts,
 }
 
 impl Map {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Journal,
         Self::Ledger,
         Self::Shelves,
         Self::Catalog,
         Self::Content,
+        Self::Alerts,
     ];
 
     const fn name(self) -> &'static str {
@@ -59,6 +62,7 @@ impl Map {
             Self::Shelves => "shelves",
             Self::Catalog => "catalog",
             Self::Content => "content",
+            Self::Alerts => "alerts",
         }
     }
 }
@@ -92,13 +96,14 @@ struct Open {
 
 impl Open {
     fn map(&self, map: Map) -> &::sled::Tree {
-        let [journal, ledger, shelves, catalog, content] = &self.maps;
+        let [journal, ledger, shelves, catalog, content, alerts] = &self.maps;
         match map {
             Map::Journal => journal,
             Map::Ledger => ledger,
             Map::Shelves => shelves,
             Map::Catalog => catalog,
             Map::Content => content,
+            Map::Alerts => alerts,
         }
     }
 }
@@ -136,13 +141,13 @@ impl Disk {
                 .cache_capacity(CACHE_BYTES)
                 .flush_every_ms(None)
                 .open()?;
-            let [journal, ledger, shelves, catalog, content] =
+            let [journal, ledger, shelves, catalog, content, alerts] =
                 Map::ALL.map(|map| database.open_tree(map.name()));
             database.flush()?;
             let file = File::open(self.dir.join("db"))?;
             file.sync_all()?;
             Ok(Open {
-                maps: [journal?, ledger?, shelves?, catalog?, content?],
+                maps: [journal?, ledger?, shelves?, catalog?, content?, alerts?],
                 database,
                 file,
             })
