@@ -8,6 +8,7 @@ pub mod model;
 pub mod turn;
 pub mod upload;
 
+pub mod alert;
 pub mod decide;
 pub mod delivery;
 pub mod hook;

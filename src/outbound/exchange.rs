@@ -62,8 +62,10 @@ pub struct Place<'a> {
     pub host: &'a str,
     /// Its port.
     pub port: u16,
-    /// Whether the connection begins encrypted: which entries of the list count.
+    /// Whether the connection is encrypted: which entries of the list count.
     pub is_encrypted: bool,
+    /// An entry with this port counts as well: a host that stands in the list without a port.
+    pub also_listed_as: Option<u16>,
 }
 
 /// The way to the listed hosts.
@@ -179,11 +181,18 @@ impl Exchange {
             host,
             port,
             is_encrypted,
+            also_listed_as,
         } = place;
         let host = Host::of(host).map_err(|_not_one| Fault::Forbidden)?;
-        let target = Target { is_encrypted, port };
-        let mut listed = self.reach.allowed.iter();
-        if !listed.any(|entry| entry.allows(target, &host)) {
+        let is_listed = [Some(port), also_listed_as]
+            .into_iter()
+            .flatten()
+            .any(|port| {
+                let target = Target { is_encrypted, port };
+                let mut listed = self.reach.allowed.iter();
+                listed.any(|entry| entry.allows(target, &host))
+            });
+        if !is_listed {
             return Err(Fault::Forbidden);
         }
         match self.reach.addresses(&host, port) {
