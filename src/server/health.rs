@@ -47,7 +47,8 @@ async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// 503 when messages cannot be kept; an older rule set that runs because the directory is bad is `degraded`.
+/// 503 when messages cannot be kept; an older rule set that runs because the directory is bad is `degraded`, and so is an
+/// alert channel that fails.
 async fn readyz(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let store = match site.store.health() {
         Health::Good => None,
@@ -63,13 +64,21 @@ async fn readyz(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         .as_ref()
         .filter(|_| standing.state == State::Broken)
         .map(|problem| format!("rules: {problem}"));
-    let status = match (&store, &rules) {
-        (Some(_), _) => "unavailable",
-        (None, Some(_)) => "degraded",
-        (None, None) => "ready",
+    let failing = site.alerts.standing().into_iter();
+    let alerts: Vec<String> = failing
+        .filter(|channel| channel.failing_since.is_some())
+        .map(|channel| {
+            let failure = channel.failure.as_deref().unwrap_or_default();
+            format!("alerts: the channel {} fails: {failure}", channel.name)
+        })
+        .collect();
+    let status = match (&store, &rules, alerts.is_empty()) {
+        (Some(_), ..) => "unavailable",
+        (None, None, true) => "ready",
+        (None, ..) => "degraded",
     };
     let reasons = if site.access.is_insider(&request).await {
-        store.iter().chain(&rules).cloned().collect()
+        store.iter().chain(&rules).chain(&alerts).cloned().collect()
     } else {
         Vec::new()
     };

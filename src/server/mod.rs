@@ -26,6 +26,7 @@ use actix_web::{App, HttpServer};
 use ahash::AHashMap;
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::model::AccountName;
@@ -55,6 +56,7 @@ const IDLE: Duration = Duration::from_secs(75);
 struct Site {
     store: Arc<dyn Store>,
     turns: Arc<Turns>,
+    alerts: Arc<Alerts>,
     keeper: Arc<Keeper>,
     /// Held while a back-test runs.
     backtest: tokio::sync::Mutex<()>,
@@ -81,6 +83,7 @@ pub struct Application {
     address: SocketAddr,
     store: Arc<dyn Store>,
     delivery: Arc<Delivery>,
+    alerts: Arc<Alerts>,
     uploader: Arc<Uploader>,
     keeper: Arc<Keeper>,
     notice: Option<String>,
@@ -114,6 +117,7 @@ impl Application {
             server,
             store,
             delivery,
+            alerts,
             uploader,
             keeper,
             ..
@@ -121,6 +125,7 @@ impl Application {
         let handle: ServerHandle = server.handle();
         let quiet = CancellationToken::new();
         let pushing = tokio::spawn(delivery.run(quiet.clone()));
+        let alerting = tokio::spawn(alerts.run(quiet.clone()));
         let uploading = tokio::spawn(uploader.run(quiet.clone()));
         let watching = tokio::spawn(rules::watch(keeper, quiet.clone()));
         let mut serving = tokio::spawn(server);
@@ -135,6 +140,9 @@ impl Application {
         quiet.cancel();
         if let Err(error) = pushing.await {
             tracing::error!(%error, "the delivery loop ended badly");
+        }
+        if let Err(error) = alerting.await {
+            tracing::error!(%error, "the alerts ended badly");
         }
         if let Err(error) = uploading.await {
             tracing::error!(%error, "the uploader ended badly");

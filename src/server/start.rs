@@ -14,11 +14,12 @@ use super::remote::Proxies;
 use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
 use super::{Application, Settings, Site, bind};
+use crate::alert::{AlertSettings, Alerts, Surroundings};
 use crate::clock::Clock;
 use crate::delivery::{Delivery, Renew};
 use crate::hook::HookCaller;
 use crate::model::desk::OnDuty;
-use crate::model::{AccountName, Time};
+use crate::model::{AccountName, State, Time};
 use crate::rules;
 use crate::store::sled::{Settings as StoreSettings, SledStore};
 use crate::store::{self, Store};
@@ -146,6 +147,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         world,
         settings.deadline,
     ));
+    let alerts = alerts(settings, &store, &keeper, &metrics).await?;
     let counted = Arc::clone(&metrics);
     let delivery = Delivery::new(
         Arc::clone(&store),
@@ -171,6 +173,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         max_skew: settings.max_skew,
         clock: settings.clock.clone(),
         turns,
+        alerts: Arc::clone(&alerts),
         keeper: Arc::clone(&keeper),
         backtest: tokio::sync::Mutex::default(),
         access,
@@ -187,10 +190,37 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         address,
         store,
         delivery: Arc::new(delivery),
+        alerts,
         uploader,
         keeper,
         notice,
     })
+}
+
+async fn alerts(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    keeper: &Keeper,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<Alerts>, StartError> {
+    let (active, counted, waiting) = (keeper.shared(), Arc::clone(metrics), Arc::clone(store));
+    let desk = Arc::new(move || Arc::new(active.load().set.settings().clone()));
+    let world = Surroundings {
+        count_waiting: Arc::new(move || {
+            let counts = waiting.counts().into_iter();
+            let counts = counts.filter(|(_, state, _)| *state == State::Waiting);
+            counts.map(|(.., count)| count).sum()
+        }),
+        observe: Arc::new(move |channel, result| counted.notified(channel, result)),
+        ..Surroundings::new(Arc::clone(store), settings.clock.clone(), desk)
+    };
+    let settings = AlertSettings {
+        allowed: [settings.alerts.clone(), settings.hooks.allowed.clone()].concat(),
+        secrets: settings.hooks.secrets.clone(),
+        public_url: settings.public_url.pages(),
+    };
+    let alerts = Alerts::open(settings, world).await;
+    alerts.map(Arc::new).map_err(StartError::Store)
 }
 
 fn ask_hook(settings: &Settings, metrics: &Arc<Metrics>) -> AskHook {

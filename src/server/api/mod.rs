@@ -1,6 +1,7 @@
 //! Serves version 1 of the JSON API.
 //! Owns: its routes and its document. Uses: store, turn, model. Never: cookies; WeChat's callback.
 
+mod alerts;
 mod backtest;
 mod conversations;
 mod cursor;
@@ -98,6 +99,12 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
                 .route(web::patch().to(single_rule::change))
                 .route(web::delete().to(single_rule::remove)),
         )
+        .service(resource("/alerts/channels", "GET").route(web::get().to(alerts::channels)))
+        .service(
+            resource("/alerts/channels/{name}/test", "POST").route(web::post().to(alerts::test)),
+        )
+        .service(resource("/alerts/dead", "GET").route(web::get().to(alerts::dead)))
+        .service(resource("/alerts/dead/{id}/resend", "POST").route(web::post().to(alerts::resend)))
         .service(resource("/try", "POST").route(web::post().to(try_out::try_out)))
         .default_service(web::to(not_found))
         .wrap(guarded())
@@ -175,6 +182,10 @@ async fn json_body_up_to<T: DeserializeOwned>(
         single_rule::show,
         single_rule::change,
         single_rule::remove,
+        alerts::channels,
+        alerts::test,
+        alerts::dead,
+        alerts::resend,
         try_out::try_out,
         backtest::backtest,
     )
