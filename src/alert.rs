@@ -55,7 +55,7 @@ pub type Desk = Arc<dyn Fn() -> Arc<DeskSettings> + Send + Sync>;
 pub type CountWaiting = Arc<dyn Fn() -> usize + Send + Sync>;
 
 /// Told of every attempt on a channel, and of notices that were given up or left out: `ok`, `failed`, `dead`, `dropped`,
-/// `stale`. For counters.
+/// `stale`; once what follows from it is written down. For counters.
 pub type Observe = Arc<dyn Fn(&str, &'static str) + Send + Sync>;
 
 /// Whom alerts may reach, and with which secrets.
@@ -224,6 +224,7 @@ impl Alerts {
         let now = self.world.clock.now();
         let record = self.lines.lock().note(&channel.name, told, false, now);
         self.write_down(&channel.name, record, Vec::new()).await;
+        (self.world.observe)(&channel.name, result_word(told));
         told.map_err(TrialError::Failed)
     }
 
@@ -276,7 +277,8 @@ impl Alerts {
                     Taken::Tell { notices, unlisted } => {
                         let (alerts, channel) = (Arc::clone(&self), channel.clone());
                         under_way.spawn(async move {
-                            alerts.tell(channel, notices, unlisted).await;
+                            alerts.tell(&channel, notices, unlisted).await;
+                            alerts.lines.lock().free(&channel.name);
                             alerts.wake.notify_one();
                         });
                     }
@@ -353,25 +355,23 @@ impl Alerts {
         let gone = self.lines.lock().take_gone(&desk.alerts);
         for (name, record, notices) in gone {
             let dead = notices.into_iter().map(|notice| {
-                (self.world.observe)(&name, "dead");
                 SettledNotice::Dead(DeadNotice {
                     notice,
                     at: now,
                     failure: "这个通道已经不在规则里".into(),
                 })
             });
-            self.write_down(&name, record, dead.collect()).await;
+            let dead: Vec<SettledNotice> = dead.collect();
+            self.write_down(&name, record, dead.clone()).await;
+            self.observe_all(&name, &dead);
         }
     }
 
     /// Tells these on a channel, and settles what comes of it.
-    async fn tell(&self, channel: AlertChannel, notices: Vec<Notice>, unlisted: usize) {
+    async fn tell(&self, channel: &AlertChannel, notices: Vec<Notice>, unlisted: usize) {
         let (notices, stale) = self.still_true(notices).await;
         let mut settled: Vec<SettledNotice> = Vec::new();
-        for notice in &stale {
-            (self.world.observe)(&channel.name, "stale");
-            settled.push(SettledNotice::Done(notice.id));
-        }
+        settled.extend(stale.iter().map(|notice| SettledNotice::Done(notice.id)));
         let Some(first) = notices.first() else {
             let record = {
                 let mut lines = self.lines.lock();
@@ -379,6 +379,9 @@ impl Alerts {
                 lines.settle(&channel.name, &settled)
             };
             self.write_down(&channel.name, record, settled).await;
+            stale
+                .iter()
+                .for_each(|_| (self.world.observe)(&channel.name, "stale"));
             return;
         };
         let urgency = first.alert.priority;
@@ -386,12 +389,12 @@ impl Alerts {
             .iter()
             .any(|notice| plan::is_of_digest(notice, channel.kind));
         let telling = Telling::Notices(notices.clone(), unlisted);
-        let told = self.attempt(&channel, telling).await;
+        let told = self.attempt(channel, telling).await;
         let now = self.world.clock.now();
         for notice in notices {
             settled.push(match told {
                 Ok(()) => SettledNotice::Done(notice.id),
-                Err(failure) => self.failed(&channel, notice, failure, now),
+                Err(failure) => self.failed(channel, notice, failure, now),
             });
         }
         let record = {
@@ -409,10 +412,24 @@ impl Alerts {
                 || record.failures >= REPORTED_AFTER;
             !record.is_reported && is_certain
         });
-        self.write_down(&channel.name, record, settled).await;
+        self.write_down(&channel.name, record, settled.clone())
+            .await;
         if let Some(failure) = report {
-            self.report(&channel, failure, urgency.min(Priority::High), now)
+            self.report(channel, failure, urgency.min(Priority::High), now)
                 .await;
+        }
+        stale
+            .iter()
+            .for_each(|_| (self.world.observe)(&channel.name, "stale"));
+        (self.world.observe)(&channel.name, result_word(told));
+        self.observe_all(&channel.name, &settled);
+    }
+
+    /// Counts those that were given up.
+    fn observe_all(&self, channel: &str, settled: &[SettledNotice]) {
+        let is_dead = |one: &&SettledNotice| matches!(one, SettledNotice::Dead(_));
+        for _ in settled.iter().filter(is_dead) {
+            (self.world.observe)(channel, "dead");
         }
     }
 
@@ -431,7 +448,6 @@ impl Alerts {
                 SettledNotice::Again(notice)
             }
             None => {
-                (self.world.observe)(&channel.name, "dead");
                 tracing::error!(alert.channel = %channel.name, alert.kind = notice.alert.kind.word(), alert.notice = %notice.id,
                     "an alert could not be told and was given up");
                 let failure = failure.to_string().into();
@@ -448,7 +464,6 @@ impl Alerts {
         let began = self.world.clock.now();
         self.lines.lock().begin(&channel.name, began);
         let told = self.postman.tell(channel.clone(), telling, began).await;
-        (self.world.observe)(&channel.name, if told.is_ok() { "ok" } else { "failed" });
         match told {
             Ok(()) => tracing::info!(alert.channel = %channel.name, "alert told"),
             Err(failure) => {
@@ -541,6 +556,13 @@ impl Alerts {
             // After a restart it may be told once more.
             tracing::warn!(%error, alert.channel = channel, "how an alert fared could not be kept");
         }
+    }
+}
+
+const fn result_word(told: Result<(), Failure>) -> &'static str {
+    match told {
+        Ok(()) => "ok",
+        Err(_) => "failed",
     }
 }
 

@@ -219,10 +219,14 @@ impl Lines {
         record.clone()
     }
 
-    /// Notes what became of notices that were being told; the channel is free again.
+    /// This channel may tell something again.
+    pub(super) fn free(&mut self, name: &Arc<str>) {
+        self.line(name).is_busy = false;
+    }
+
+    /// Notes what became of notices that were being told.
     pub(super) fn settle(&mut self, name: &Arc<str>, settled: &[SettledNotice]) -> ChannelRecord {
         let line = self.line(name);
-        line.is_busy = false;
         for one in settled {
             match one {
                 SettledNotice::Done(id) => line.waiting.retain(|waiting| waiting.id != *id),
