@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -92,6 +92,7 @@ pub struct Receiver {
     pub address: SocketAddr,
     pub got: Arc<Mutex<Vec<Request>>>,
     script: Arc<Mutex<VecDeque<Answer>>>,
+    arrived: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Receiver {
@@ -101,20 +102,41 @@ impl Receiver {
         let got = Arc::new(Mutex::new(Vec::new()));
         let script = Arc::new(Mutex::new(VecDeque::from(script.to_vec())));
         let (log, answers) = (Arc::clone(&got), Arc::clone(&script));
+        let (tell, arrived) = mpsc::channel();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 serve(stream.unwrap(), &log, &answers);
+                let _gone = tell.send(());
             }
         });
         Self {
             address,
             got,
             script,
+            arrived: Mutex::new(arrived),
         }
     }
 
     pub fn taking() -> Self {
         Self::answering(&[TAKEN])
+    }
+
+    /// The first request of this kind, as soon as it is there.
+    pub fn wait(&self, is_wanted: impl Fn(&Request) -> bool) -> Request {
+        let arrived = self.arrived.lock().unwrap();
+        loop {
+            let found = self
+                .got
+                .lock()
+                .unwrap()
+                .iter()
+                .find(|one| is_wanted(one))
+                .cloned();
+            match found {
+                Some(found) => return found,
+                None => arrived.recv_timeout(PATIENCE).expect("no such request"),
+            }
+        }
     }
 
     /// What it answers from now on.

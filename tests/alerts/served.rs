@@ -155,3 +155,22 @@ fn channels_are_listed_tested_and_what_they_did_not_take_is_shown() {
         );
     }
 }
+
+#[test]
+fn a_question_that_no_rule_covers_reaches_the_channel() {
+    let receiver = Receiver::answering(&[(200, "", r#"{"errcode":0}"#)]);
+    let world = world(&receiver);
+    let follower = "oFollowerLi000000000000001";
+    world.says("plain", follower, "我的快递坏了");
+    let is_it = |request: &Request| request.body.contains("\"escalated\"");
+    let request = receiver.wait(is_it);
+    let document = request.json();
+    assert_eq!(document["account"], "plain");
+    let id = world.conversation(follower)["id"].clone();
+    assert_eq!(document["conversation"], id);
+    assert!(
+        !request.body.contains("快递") && !request.body.contains(follower),
+        "{document}"
+    );
+    assert!(!world.log.text().contains("快递"));
+}
