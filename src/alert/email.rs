@@ -2,8 +2,10 @@
 //! Owns: the address of a mail server, its encryption, the mail's headers. Uses: outbound, lettre. Never: which name leads where:
 //! it connects to addresses that were checked.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
+use std::{io, iter};
 
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, MessageBuilder};
@@ -190,7 +192,13 @@ fn failure(error: &lettre::transport::smtp::Error) -> Failure {
     if error.is_timeout() {
         return Failure::Timeout;
     }
-    if error.is_tls() {
+    // A handshake that fails, over a certificate too, comes as invalid data.
+    let mut causes = iter::successors(error.source(), |cause| (*cause).source());
+    let is_garbled = |cause: &(dyn Error + 'static)| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData)
+    };
+    if error.is_tls() || causes.any(is_garbled) {
         return Failure::Tls;
     }
     if error.is_client() || error.is_response() {

@@ -331,7 +331,7 @@ mod tests {
             next(&here, &[low.clone(), high.clone()], at(0)),
             ids(&[&high])
         );
-        assert_eq!(next(&here, &[low.clone()], at(0)), ids(&[&low]));
+        assert_eq!(next(&here, std::slice::from_ref(&low), at(0)), ids(&[&low]));
     }
 
     #[test]

@@ -277,5 +277,11 @@ async fn mail_goes_to_everybody_on_the_list() {
         !refused.contains("535"),
         "no password in the clear: {refused}"
     );
+    // A server that speaks no TLS where TLS is wanted.
+    let mut plan = stand.plan.clone();
+    plan.channels[0].url = format!("smtps://bot:p@{}", strict.address).into();
+    let stand = plan.open().await;
+    let refused = stand.alerts.test("mail").await.unwrap_err().to_string();
+    assert!(refused.contains("加密连接"), "{refused}");
     assert!(strict.letters.lock().unwrap().is_empty());
 }
