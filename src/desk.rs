@@ -41,9 +41,9 @@ const PAGE: usize = 500;
 /// When the store refuses, what is due is tried again after this time.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 
-/// Tells people; durable when it returns, and the same alert twice is told once.
+/// Tells people, of all or of nothing; durable when it returns, and the same alert twice is told once.
 pub type Tell =
-    Arc<dyn Fn(Alert) -> BoxFuture<'static, Result<(), crate::store::Error>> + Send + Sync>;
+    Arc<dyn Fn(Vec<Alert>) -> BoxFuture<'static, Result<(), crate::store::Error>> + Send + Sync>;
 /// Says when somebody last looked at a conversation.
 pub type LastLook = Arc<dyn Fn(ConversationId, &AgentName) -> Option<Time> + Send + Sync>;
 /// Says whether an account can push now.
@@ -189,48 +189,71 @@ impl Desk {
 
     /// Does what is due.
     async fn elapse(&self, now: Time) -> Elapsed {
+        let rules = self.world.rules.load_full();
+        let settings = rules.set.settings();
         let due = self.store.due(now, AT_ONCE);
-        let mut elapsed = Elapsed::Nothing;
+        let due = due.iter().filter_map(|known| {
+            let (at, timer) = known.next_timer(settings, now)?;
+            (at <= now).then_some((known, at, timer))
+        });
+        let due: Vec<_> = due.collect();
+        if due.is_empty() {
+            return Elapsed::Nothing;
+        }
+        let alerts = due
+            .iter()
+            .filter(|(known, _, timer)| !self.is_seen(known, *timer, settings, now))
+            .map(|(known, at, timer)| self.alert(known, settings, *timer, *at, now));
+        let alerts: Vec<Alert> = join_all(alerts).await.into_iter().flatten().collect();
+        // Told first: a crash in between tells it again, and the same alert twice is told once.
+        if !alerts.is_empty()
+            && let Err(error) = (self.world.tell)(alerts).await
+        {
+            tracing::error!(%error, "people cannot be told");
+            return Elapsed::Refused;
+        }
         // Together, so that they share a flush.
-        let all = due.iter().map(|known| self.elapse_one(known, now));
-        for (known, ended) in due.iter().zip(join_all(all).await) {
-            match ended {
-                Ok(()) if elapsed == Elapsed::Nothing => elapsed = Elapsed::More,
-                Ok(()) => {}
-                Err(error) => {
-                    tracing::error!(%error, conversation = %known.id, "a timer could not be kept");
-                    elapsed = Elapsed::Refused;
+        let acts = due.iter().map(|(known, _, timer)| {
+            let owner = known.owner.as_ref();
+            let seen = owner.filter(|_| self.is_seen(known, *timer, settings, now));
+            async move {
+                match seen {
+                    Some(owner) => self.act(known, Act::Seen, owner, now).await,
+                    None => {
+                        let act = Act::Elapsed {
+                            timer: *timer,
+                            version: known.version,
+                        };
+                        self.act(known, act, &system(), now).await
+                    }
                 }
+            }
+        });
+        let mut elapsed = Elapsed::More;
+        for ((known, ..), ended) in due.iter().zip(join_all(acts).await) {
+            if let Err(error) = ended {
+                tracing::error!(%error, conversation = %known.id, "a timer could not be kept");
+                elapsed = Elapsed::Refused;
             }
         }
         elapsed
     }
 
-    async fn elapse_one(&self, known: &Arc<Conversation>, now: Time) -> Result<(), ActError> {
-        let rules = self.world.rules.load_full();
-        let settings = rules.set.settings();
-        let Some((due, timer)) = known
-            .next_timer(settings, now)
-            .filter(|(due, _)| *due <= now)
-        else {
-            return Ok(());
-        };
-        if timer == Timer::ClaimTimeout
-            && let Some(owner) = &known.owner
-            && let Some(look) = (self.world.last_look)(known.id, owner)
-            && now.since(look) < settings.claim_timeout
-        {
-            return self.act(known, Act::Seen, owner, now).await;
-        }
-        // Told first: a crash in between tells it again, and the same alert twice is told once.
-        if let Some(alert) = self.alert(known, settings, timer, due, now).await {
-            (self.world.tell)(alert).await.map_err(ActError::Store)?;
-        }
-        let act = Act::Elapsed {
-            timer,
-            version: known.version,
-        };
-        self.act(known, act, &system(), now).await
+    /// Whether the owner whose time is over has looked at the conversation meanwhile.
+    fn is_seen(
+        &self,
+        known: &Conversation,
+        timer: Timer,
+        settings: &DeskSettings,
+        now: Time,
+    ) -> bool {
+        let last_look = |owner| (self.world.last_look)(known.id, owner);
+        timer == Timer::ClaimTimeout
+            && known
+                .owner
+                .as_ref()
+                .and_then(last_look)
+                .is_some_and(|look| now.since(look) < settings.claim_timeout)
     }
 
     async fn act(
@@ -396,14 +419,16 @@ impl Desk {
 
     async fn tell_of_surges(&self) {
         loop {
-            let Some(alert) = self.heard.lock().first().cloned() else {
+            let heard = self.heard.lock().clone();
+            if heard.is_empty() {
                 return;
-            };
-            if let Err(error) = (self.world.tell)(alert).await {
+            }
+            let count = heard.len();
+            if let Err(error) = (self.world.tell)(heard).await {
                 tracing::error!(%error, "a surge could not be told");
                 return;
             }
-            self.heard.lock().remove(0);
+            self.heard.lock().drain(..count);
         }
     }
 
@@ -555,7 +580,7 @@ impl Desk {
                 to: None,
                 excerpt: "".into(),
             };
-            if let Err(error) = (self.world.tell)(alert).await {
+            if let Err(error) = (self.world.tell)(vec![alert]).await {
                 tracing::error!(%error, "what closes before we reopen could not be told");
                 return Some(now.plus(TRY_AGAIN));
             }

@@ -1,13 +1,10 @@
 //! Asks other systems what rules want to know: one signed POST to a listed host, answered within three seconds or not at all.
-//! Owns: who may be asked, how many at once, the signature, the cache of answers. Uses: model, ureq. Never: why it is asked,
-//! the environment, a secret, a URL or an answer in a log.
+//! Owns: how many at once, what is sent, the cache of answers. Uses: model, outbound. Never: why it is asked, a secret, a URL or
+//! an answer in a log.
 
-mod address;
-mod allowed;
 mod answer;
 mod cache;
-mod exchange;
-mod secrets;
+mod call;
 #[cfg(test)]
 mod tests;
 
@@ -20,10 +17,8 @@ use tokio::time::timeout;
 
 use crate::model::hook::HOOK_WITHIN;
 use crate::model::{HookAnswer, HookCall, HookFault, Time};
-pub use allowed::{AllowedHost, NotAHost};
+use crate::outbound::{AllowedHost, Exchange, Lookup, Secrets, system_lookup};
 use cache::Cache;
-use exchange::{Exchange, Lookup};
-pub use secrets::HookSecrets;
 
 /// How many calls may be under way at once, over all accounts: one more is refused, none waits.
 const AT_ONCE: usize = 64;
@@ -40,13 +35,13 @@ pub struct HookSettings {
     /// `[hooks] allow`; nobody may be asked when it is empty.
     pub allowed: Vec<AllowedHost>,
     /// What calls are signed with.
-    pub secrets: HookSecrets,
+    pub secrets: Secrets,
 }
 
 /// Asks other systems; one value for the whole server.
 pub struct HookCaller {
     exchange: Arc<Exchange>,
-    secrets: HookSecrets,
+    secrets: Secrets,
     places: Arc<Semaphore>,
     cache: Mutex<Cache>,
     clock: Clock,
@@ -56,7 +51,7 @@ pub struct HookCaller {
 impl HookCaller {
     /// A caller that has not asked yet.
     pub fn new(settings: HookSettings, clock: Clock, observe: Observe) -> Self {
-        Self::with_lookup(settings, clock, observe, exchange::system_lookup())
+        Self::with_lookup(settings, clock, observe, system_lookup())
     }
 
     fn with_lookup(settings: HookSettings, clock: Clock, observe: Observe, lookup: Lookup) -> Self {
@@ -100,7 +95,7 @@ impl HookCaller {
             Some(name) => Some(self.secrets.of(name).ok_or(HookFault::NoSecret)?),
             None => None,
         };
-        let request = self.exchange.request(call, secret, now)?;
+        let request = call::write(&self.exchange, call, secret, now)?;
         // Held until the thread is free again, even when nobody waits for it any more: the name service cannot be
         // interrupted.
         let place = Arc::clone(&self.places).try_acquire_owned();
@@ -109,7 +104,7 @@ impl HookCaller {
         let exchange = Arc::clone(&self.exchange);
         let until = Instant::now() + within;
         let work = tokio::task::spawn_blocking(move || {
-            let answer = exchange.make(request, until);
+            let answer = call::make(&exchange, request, until);
             drop(place);
             answer
         });

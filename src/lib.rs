@@ -9,10 +9,12 @@ pub mod model;
 pub mod turn;
 pub mod upload;
 
+pub mod alert;
 pub mod decide;
 pub mod delivery;
 pub mod desk;
 pub mod hook;
+pub mod outbound;
 pub mod received;
 pub mod rights;
 pub mod rules;

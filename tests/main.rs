@@ -8,6 +8,7 @@
     reason = "tests document themselves, and a panic is how they fail"
 )]
 
+mod alerts;
 mod api;
 mod architecture;
 mod backtest;

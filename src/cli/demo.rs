@@ -170,6 +170,7 @@ impl Args {
             deadline: Duration::from_millis(4500),
             desk: DeskSettings::default(),
             hooks: HookSettings::default(),
+            alerts: Vec::new(),
             accounts: vec![account_settings],
             api_token: None,
         })

@@ -78,6 +78,7 @@ fn settings(reader: &mut Reader, base: &Path) -> Option<Settings> {
         allowed: reader.list("hooks.allow", parse::hook_host),
         secrets: reader.values.hook_secrets.clone(),
     };
+    let alerts = reader.list("alerts.allow", parse::hook_host);
     let accounts = accounts(reader);
     let api_token = api_token(reader);
     Some(Settings {
@@ -95,6 +96,7 @@ fn settings(reader: &mut Reader, base: &Path) -> Option<Settings> {
             ack_every: ack_every?,
             ..DeskSettings::default()
         },
+        alerts,
         hooks,
         accounts,
         api_token,

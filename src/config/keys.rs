@@ -151,6 +151,14 @@ pub const KEYS: &[Key] = &[
         ..KEY
     },
     Key {
+        path: "alerts.allow",
+        shape: Shape::List,
+        example: r#"["ops.example.com", "smtp.exmail.qq.com", "http://127.0.0.1:9000"]"#,
+        zh: "rules/_desk.toml 的 [[alert]] 可以访问的主机,写法同 hooks.allow,那里写过的也算;企业微信、钉钉、飞书、Slack 机器人的官方地址不用写;邮件服务器写主机名(465、587 端口)或 主机名:端口",
+        en: "Hosts that the [[alert]] of rules/_desk.toml may speak to, written as in hooks.allow, whose hosts count too; the robots of WeCom, DingTalk, Feishu and Slack need not be listed; a mail server by its name (ports 465 and 587) or NAME:PORT",
+        ..KEY
+    },
+    Key {
         path: "account.*.app_id",
         example: r#""wx0123456789abcdef""#,
         required: true,

@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::LogFormat;
-use crate::hook::AllowedHost;
 use crate::model::reply::TEXT_LIMIT;
+use crate::outbound::AllowedHost;
 use crate::server::PublicUrl;
 use crate::wechat::{AesKey, Mode};
 

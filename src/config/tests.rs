@@ -107,7 +107,7 @@ fn every_key_of_the_table_reaches_the_settings() {
             "log" => "debug",
             "log_format" => "json",
             "callback.max_skew" | "desk.ack_every" => "3m",
-            "hooks.allow" => "erp.example.com, 10.0.0.5:8080",
+            "hooks.allow" | "alerts.allow" => "erp.example.com, 10.0.0.5:8080",
             "callback.deadline" => "2s",
             "desk.ack" => "稍等",
             "account.*.app_id" => "wxfedcba9876543210",
@@ -262,6 +262,10 @@ fn each_mistake_is_one_clear_line() {
         ),
         (
             format!("{SHOP}[hooks]\nallow = [\"https://erp.example.com/wx\"]"),
+            "which is not a host",
+        ),
+        (
+            format!("{SHOP}[alerts]\nallow = [\"smtps://mail.example.com\"]"),
             "which is not a host",
         ),
         (

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{KEYS, Key, Shape};
 use super::problem::{Mark, Origin, Problem, Source, nearest};
-use crate::hook::HookSecrets;
+use crate::outbound::Secrets;
 
 /// The prefix of every variable of ours.
 pub(super) const PREFIX: &str = "WXREPLY_";
@@ -36,8 +36,8 @@ pub(super) enum Content {
 pub(super) struct Values {
     pub(super) set: BTreeMap<String, Value>,
     pub(super) api_token: Option<Value>,
-    /// What hooks are signed with; never shown.
-    pub(super) hook_secrets: HookSecrets,
+    /// What hooks and alerts are signed with; never shown.
+    pub(super) hook_secrets: Secrets,
     pub(super) problems: Vec<Problem>,
     /// Accounts that the file has a section for, even an empty one.
     sections: BTreeMap<String, Origin>,
@@ -203,7 +203,7 @@ impl Values {
 }
 
 fn is_section(path: &str) -> bool {
-    matches!(path, "callback" | "desk" | "hooks" | "account")
+    matches!(path, "callback" | "desk" | "hooks" | "alerts" | "account")
         || path
             .strip_prefix("account.")
             .is_some_and(|name| !name.contains('.'))
@@ -292,7 +292,7 @@ fn unknown_key(origin: &Origin, parent: &str, name: &str) -> Problem {
         .filter(|key| key.section() == section)
         .map(Key::name);
     let sections: &[&str] = if parent.is_empty() {
-        &["callback", "desk", "hooks", "account"]
+        &["callback", "desk", "hooks", "alerts", "account"]
     } else {
         &[]
     };

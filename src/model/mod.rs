@@ -14,6 +14,7 @@ pub mod ids;
 pub mod incoming;
 pub mod media;
 pub mod message;
+pub mod notice;
 pub mod people;
 pub mod received;
 pub mod remembered;

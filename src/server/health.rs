@@ -47,8 +47,8 @@ async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// 503 when messages cannot be kept; an older rule set that runs because the directory is bad is `degraded`, and so is a
-/// WeChat that cannot be asked.
+/// 503 when messages cannot be kept; an older rule set that runs because the directory is bad is `degraded`, and so are a
+/// WeChat that cannot be asked and an alert channel that fails.
 async fn readyz(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let store = match site.store.health() {
         Health::Good => None,
@@ -64,14 +64,20 @@ async fn readyz(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         .as_ref()
         .filter(|_| standing.state == State::Broken)
         .map(|problem| format!("rules: {problem}"));
-    let wechat = troubles(&site);
-    let status = match (&store, &rules, &*wechat) {
+    let failing = site.alerts.standing().into_iter();
+    let failing = failing.filter(|channel| channel.failing_since.is_some());
+    let alerts = failing.map(|channel| {
+        let failure = channel.failure.as_deref().unwrap_or_default();
+        format!("alerts: the channel {} fails: {failure}", channel.name)
+    });
+    let beside: Vec<String> = troubles(&site).into_iter().chain(alerts).collect();
+    let status = match (&store, &rules, &*beside) {
         (Some(_), ..) => "unavailable",
         (None, None, []) => "ready",
         _ => "degraded",
     };
     let reasons = if site.access.is_insider(&request).await {
-        let reasons = store.iter().chain(&rules).chain(&wechat);
+        let reasons = store.iter().chain(&rules).chain(&beside);
         reasons.cloned().collect()
     } else {
         Vec::new()

@@ -19,6 +19,8 @@ use crate::wechat::client::{Ended, SendError};
 
 /// How many rules have a label of their own; hits of further ones count as `other`.
 const RULES: usize = 500;
+/// How many alert channels have a label of their own.
+const CHANNELS: usize = 50;
 /// Upper bounds of the passive reply's histogram, seconds.
 const SECONDS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 4.5, 5.0];
 /// Upper bounds of the hooks' histogram, seconds.
@@ -49,6 +51,9 @@ pub(super) struct Metrics {
     hooks: HistogramVec,
     /// Rules with a label of their own in `hooks`.
     hook_rules: RwLock<AHashSet<RuleId>>,
+    notifications: IntCounterVec,
+    /// Channels with a label of their own in `notifications`.
+    channels: RwLock<AHashSet<String>>,
     rules_loaded: IntGauge,
     rules_broken: IntGauge,
     rules_reloaded: IntGauge,
@@ -180,6 +185,12 @@ impl Metrics {
                 "When WeChat stops taking the access token that is in use.",
                 &["account"],
             )?,
+            notifications: counters(
+                "notifications_total",
+                "Attempts to alert people, by how they ended; dead, dropped and stale count alerts.",
+                &["channel", "result"],
+            )?,
+            channels: RwLock::default(),
             rules_loaded: unlabelled("rules_loaded", "Rules in the set that runs.")?,
             rules_broken: unlabelled(
                 "rules_broken_files",
@@ -283,6 +294,20 @@ impl Metrics {
         self.hooks
             .with_label_values(&[hook, result])
             .observe(took.as_secs_f64());
+    }
+
+    /// Notes an attempt on an alert channel.
+    pub(super) fn notified(&self, channel: &str, result: &str) {
+        let is_known = self.channels.read().contains(channel);
+        let has_label = is_known || {
+            let mut channels = self.channels.write();
+            channels.contains(channel)
+                || channels.len() < CHANNELS && channels.insert(channel.to_owned())
+        };
+        let channel = if has_label { channel } else { "other" };
+        self.notifications
+            .with_label_values(&[channel, result])
+            .inc();
     }
 
     /// Notes the rules that run, and how many files of the directory are broken.

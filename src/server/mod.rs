@@ -29,6 +29,7 @@ use actix_web::{App, HttpServer};
 use ahash::AHashMap;
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::desk::Desk;
@@ -64,6 +65,7 @@ const IDLE: Duration = Duration::from_secs(75);
 struct Site {
     store: Arc<dyn Store>,
     turns: Arc<Turns>,
+    alerts: Arc<Alerts>,
     keeper: Arc<Keeper>,
     /// Held while a back-test runs.
     backtest: tokio::sync::Mutex<()>,
@@ -99,6 +101,7 @@ pub struct Application {
     store: Arc<dyn Store>,
     delivery: Arc<Delivery>,
     desk: Arc<Desk>,
+    alerts: Arc<Alerts>,
     uploader: Arc<Uploader>,
     rights: Arc<Rights>,
     received: Arc<Received>,
@@ -135,6 +138,7 @@ impl Application {
             store,
             delivery,
             desk,
+            alerts,
             uploader,
             rights,
             received,
@@ -149,6 +153,7 @@ impl Application {
         let workers = [
             ("delivery", tokio::spawn(delivery.run(quiet.clone()))),
             ("desk", tokio::spawn(desk.run(quiet.clone()))),
+            ("alerts", tokio::spawn(alerts.run(quiet.clone()))),
             ("uploader", tokio::spawn(uploader.run(quiet.clone()))),
             (
                 "fetcher of followers' files",

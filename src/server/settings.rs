@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use crate::clock::Clock;
 use crate::hook::HookSettings;
 use crate::model::desk::DeskSettings;
+use crate::outbound::AllowedHost;
 use crate::wechat::Account;
 use crate::wechat::client::ClientSettings;
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub desk: DeskSettings,
     /// Whom rules may ask.
     pub hooks: HookSettings,
+    /// To whom alerts may go, beside those whom rules may ask.
+    pub alerts: Vec<AllowedHost>,
     /// The accounts; at least one.
     pub accounts: Vec<AccountSettings>,
     /// A token with all rights.
@@ -94,6 +97,12 @@ impl PublicUrl {
     pub fn media_url(&self) -> Option<Box<str>> {
         let Self { origin, prefix } = self;
         (!origin.is_empty()).then(|| format!("{origin}{prefix}{MEDIA_PATH}").into())
+    }
+
+    /// What stands before the path of a page; `None` when nobody said how the server is reached.
+    pub fn pages(&self) -> Option<String> {
+        let Self { origin, prefix } = self;
+        (!origin.is_empty()).then(|| format!("{origin}{prefix}"))
     }
 
     /// Whether the way there is encrypted.

@@ -20,12 +20,13 @@ use super::remote::Proxies;
 use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
 use super::{Application, Settings, Site, bind};
+use crate::alert::{AlertSettings, Alerts, Surroundings};
 use crate::clock::Clock;
 use crate::delivery::{Bring, Delivery, Renew};
 use crate::desk::{self, Desk};
 use crate::files::Cache;
 use crate::hook::HookCaller;
-use crate::model::{AccountName, Time};
+use crate::model::{AccountName, State, Time};
 use crate::received::Received;
 use crate::rights::Rights;
 use crate::rules;
@@ -143,6 +144,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         Arc::clone(&media),
     );
     let (keeper, notice) = opened.await?;
+    let alerts = alerts(settings, &store, &keeper, &metrics).await?;
     let presence = Arc::<Presence>::default();
     let people_moved = Arc::<Notify>::default();
     let moved: Moved = {
@@ -156,7 +158,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         rules_changed: keeper.went_live(),
         people_moved,
         clock: settings.clock.clone(),
-        tell: Arc::new(|_alert| Box::pin(std::future::ready(Ok(())))),
+        tell: tell(&alerts),
         last_look: last_look(&presence),
         can_push: can_push(&clients),
         on_duty: on_duty(&roster),
@@ -248,6 +250,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         clock: settings.clock.clone(),
         presence: Arc::clone(&presence),
         desk: Arc::clone(&desk),
+        alerts: Arc::clone(&alerts),
         turns,
         keeper: Arc::clone(&keeper),
         backtest: tokio::sync::Mutex::default(),
@@ -267,11 +270,21 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         store,
         delivery,
         desk,
+        alerts,
         uploader,
         rights,
         received,
         keeper,
         notice,
+    })
+}
+
+/// The way to people who do not look.
+fn tell(alerts: &Arc<Alerts>) -> desk::Tell {
+    let alerts = Arc::clone(alerts);
+    Arc::new(move |told| {
+        let alerts = Arc::clone(&alerts);
+        Box::pin(async move { alerts.raise_all(told).await })
     })
 }
 
@@ -297,6 +310,32 @@ fn load(store: &Arc<dyn Store>) -> Load {
 fn on_duty(roster: &Arc<Roster>) -> WhoIsOnDuty {
     let roster = Arc::clone(roster);
     Arc::new(move || roster.now())
+}
+
+async fn alerts(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    keeper: &Keeper,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<Alerts>, StartError> {
+    let (active, counted, waiting) = (keeper.shared(), Arc::clone(metrics), Arc::clone(store));
+    let desk = Arc::new(move || Arc::new(active.load().set.settings().clone()));
+    let world = Surroundings {
+        count_waiting: Arc::new(move || {
+            let counts = waiting.counts().into_iter();
+            let counts = counts.filter(|(_, state, _)| *state == State::Waiting);
+            counts.map(|(.., count)| count).sum()
+        }),
+        observe: Arc::new(move |channel, result| counted.notified(channel, result)),
+        ..Surroundings::new(Arc::clone(store), settings.clock.clone(), desk)
+    };
+    let settings = AlertSettings {
+        allowed: [settings.alerts.clone(), settings.hooks.allowed.clone()].concat(),
+        secrets: settings.hooks.secrets.clone(),
+        public_url: settings.public_url.pages(),
+    };
+    let alerts = Alerts::open(settings, world).await;
+    alerts.map(Arc::new).map_err(StartError::Store)
 }
 
 fn ask_hook(settings: &Settings, metrics: &Arc<Metrics>) -> AskHook {

@@ -8,9 +8,11 @@ pub mod sled;
 
 use std::sync::Arc;
 
+use crate::model::alert::Alert;
 use crate::model::conversation::Refusal;
 use crate::model::entry::{Push, Settled};
 use crate::model::media::Sha256Hash;
+use crate::model::notice::{ChannelRecord, DeadNotice, Notice, Raised, SettledNotice};
 use crate::model::{
     AccountName, Act, Actor, AgentMedia, AgentName, ApiToken, AuditPage, AuditQuery, AuditRecord,
     Capability, Conversation, ConversationId, Incoming, MediaKind, Message, MessageId, OpenId,
@@ -21,6 +23,8 @@ use async_trait::async_trait;
 
 /// How many revisions stay although no stored reply names them.
 pub const REVISIONS_KEPT: usize = 200;
+/// How many notices that were given up stay.
+pub const DEAD_KEPT: usize = 1000;
 
 /// What the server remembers. One implementation per database.
 #[async_trait]
@@ -305,6 +309,66 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`Error`] when it could not be written.
     async fn revoke_token(&self, name: &str) -> Result<bool, Error>;
+
+    /// Keeps alerts with their notices, except those whose alert's id was kept before; says for each whether it was new. All
+    /// in one step. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when they could not be written.
+    async fn raise_alerts(
+        &self,
+        raised: Vec<(Alert, Vec<Notice>)>,
+        now: Time,
+    ) -> Result<Vec<bool>, Error>;
+
+    /// Every notice that waits, in no order.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn notices(&self) -> Result<Vec<Notice>, Error>;
+
+    /// Notes how an attempt on a channel ended for its notices, and how the channel fares, in one step. The newest
+    /// [`DEAD_KEPT`] that were given up stay. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn settle_notices(
+        &self,
+        channel: &str,
+        record: ChannelRecord,
+        settled: Vec<SettledNotice>,
+    ) -> Result<(), Error>;
+
+    /// How each channel fared that was ever tried, by name.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn channel_records(&self) -> Result<Vec<(String, ChannelRecord)>, Error>;
+
+    /// The notices that were given up, newest first.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn dead_notices(&self) -> Result<Vec<DeadNotice>, Error>;
+
+    /// Lets a notice that was given up wait again, as if new; `None` when there is none of this id. Of two that race one
+    /// gets it. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn revive_notice(&self, id: TurnKey, now: Time) -> Result<Option<Notice>, Error>;
+
+    /// The alerts that were raised at `since` or later and are not forgotten, in no order.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn raised_alerts(&self, since: Time) -> Result<Vec<Raised>, Error>;
+
+    /// Forgets which alerts were raised before this time, and what was given up before it. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn forget_alerts(&self, before: Time) -> Result<(), Error>;
 
     /// Keeps a new user; `false` when the name is taken, whatever its case. Durable on return.
     ///

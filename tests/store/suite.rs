@@ -8,17 +8,19 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use wxreply::model::audit::AUDIT_LASTS;
 use wxreply::model::conversation::Refusal;
-use wxreply::model::entry::{Move, Settled};
+use wxreply::model::entry::{Move, Priority, Settled};
 use wxreply::model::message::PushError;
+use wxreply::model::notice::{ChannelRecord, DeadNotice, Notice, SettledNotice};
 use wxreply::model::people::{Password, PasswordHash, SESSION_IDLE, SESSIONS_EACH};
 use wxreply::model::{
-    Ability, AccountName, Act, AgentMedia, Answer, ApiToken, AuditPage, AuditQuery, AuditRecord,
-    Capability, Content, Conversation, Delivery, Event, EventKind, Fetched, Measured, MediaKind,
-    MediaSource, MessageId, Noted, ReceivedMedia, Reply, Role, RuleFiles, Session, SessionId,
-    State, Time, UploadedMedia, User, UserChange, UserEdit, UserRefusal, Verdict,
+    Ability, AccountName, Act, AgentMedia, Alert, AlertKind, Answer, ApiToken, AuditPage,
+    AuditQuery, AuditRecord, Capability, Content, Conversation, Delivery, Event, EventKind,
+    Fetched, Measured, MediaKind, MediaSource, MessageId, Noted, ReceivedMedia, Reply, Role,
+    RuleFiles, Session, SessionId, State, Time, UploadedMedia, User, UserChange, UserEdit,
+    UserRefusal, Verdict,
 };
 use wxreply::store::{
-    ActError, Claim, Error, Health, Pin, Query, REVISIONS_KEPT, Store, UserError,
+    ActError, Claim, DEAD_KEPT, Error, Health, Pin, Query, REVISIONS_KEPT, Store, UserError,
 };
 
 use super::fixtures::*;
@@ -81,6 +83,8 @@ macro_rules! suite {
             users_change_one_after_another
             sessions_end_with_their_users
             acts_stay_on_record
+            alerts_are_raised_once_and_seen_to_their_end
+            what_was_to_be_told_of_an_erased_follower_is_gone
             an_erased_follower_is_gone_and_nobody_else
             a_megabyte_is_kept_whole
             a_closed_store_refuses
@@ -1505,6 +1509,170 @@ pub async fn acts_stay_on_record(mut home: impl Home) {
     let page = home.store().audit_page(&all).await.unwrap();
     let seqs: Vec<u64> = page.records.iter().map(|record| record.seq).collect();
     assert_eq!(seqs, [26, 25, 24, 23]);
+}
+
+fn alert(name: &str, priority: Priority) -> Alert {
+    Alert {
+        id: key(name),
+        kind: AlertKind::Escalated,
+        account: Some(shop()),
+        conversation: None,
+        priority,
+        reason: name.into(),
+        waiting: Duration::ZERO,
+        at: at(0),
+        tier: 1,
+        to: None,
+        excerpt: "吃出头发了".into(),
+    }
+}
+
+fn noticed(alert: &Alert, channels: &[&str]) -> (Alert, Vec<Notice>) {
+    let notices = channels
+        .iter()
+        .map(|name| Notice::new(alert, &(*name).into(), 2, at(0)));
+    (alert.clone(), notices.collect())
+}
+
+pub async fn alerts_are_raised_once_and_seen_to_their_end(mut home: impl Home) {
+    let store = home.store();
+    let (one, two) = (
+        alert("one", Priority::Urgent),
+        alert("two", Priority::Normal),
+    );
+    let (first, second) = (noticed(&one, &["duty", "lead"]), noticed(&two, &["duty"]));
+    let both = vec![first.clone(), second.clone(), first.clone()];
+    let kept = store.raise_alerts(both, at(1)).await.unwrap();
+    assert_eq!(kept, [true, true, false]);
+    let racing = (0..8).map(|_| {
+        let (store, three) = (home.store(), alert("three", Priority::High));
+        tokio::spawn(async move {
+            let raised = vec![noticed(&three, &["duty"])];
+            store.raise_alerts(raised, at(2)).await.unwrap()
+        })
+    });
+    let mut winners = 0;
+    for raised in racing.collect::<Vec<_>>() {
+        winners += usize::from(raised.await.unwrap() == [true]);
+    }
+    assert_eq!(winners, 1);
+
+    home.crash().await;
+    let store = home.store();
+    let again = store
+        .raise_alerts(vec![first.clone()], at(3))
+        .await
+        .unwrap();
+    assert_eq!(again, [false]);
+    assert_eq!(store.notices().await.unwrap().len(), 4);
+    let record = ChannelRecord {
+        told_at: Some(at(3)),
+        failures: 1,
+        ..ChannelRecord::default()
+    };
+    let later = Notice {
+        attempts: 1,
+        not_before: at(60),
+        ..second.1[0].clone()
+    };
+    let dead = DeadNotice {
+        notice: first.1[1].clone(),
+        at: at(4),
+        failure: "连不上".into(),
+    };
+    let settled = vec![
+        SettledNotice::Done(first.1[0].id),
+        SettledNotice::Again(later.clone()),
+        SettledNotice::Dead(dead.clone()),
+    ];
+    store
+        .settle_notices("duty", record.clone(), settled)
+        .await
+        .unwrap();
+
+    home.crash().await;
+    let store = home.store();
+    let records = store.channel_records().await.unwrap();
+    assert_eq!(records, [("duty".to_owned(), record)]);
+    let mut waiting = store.notices().await.unwrap();
+    waiting.retain(|notice| notice.alert.id != key("three"));
+    assert_eq!(waiting, [later]);
+    let given_up = store.dead_notices().await.unwrap();
+    assert_eq!(given_up, std::slice::from_ref(&dead));
+    assert_eq!(store.raised_alerts(at(1)).await.unwrap().len(), 3);
+    let since = store.raised_alerts(at(2)).await.unwrap();
+    assert_eq!((since.len(), since[0].priority), (1, Priority::High));
+
+    assert_eq!(
+        store.revive_notice(key("nobody"), at(5)).await.unwrap(),
+        None
+    );
+    let revived = store.revive_notice(dead.notice.id, at(5)).await.unwrap();
+    let revived = revived.unwrap();
+    assert_eq!((revived.since, revived.attempts), (at(5), 0));
+    assert_eq!(
+        store.revive_notice(dead.notice.id, at(5)).await.unwrap(),
+        None
+    );
+    home.reopen().await;
+    let store = home.store();
+    assert_eq!(store.dead_notices().await.unwrap(), []);
+    assert!(store.notices().await.unwrap().contains(&revived));
+
+    // Only so many that were given up stay, the newest.
+    let most = u64::try_from(DEAD_KEPT).unwrap();
+    let many = (0..most + 3).map(|n| {
+        SettledNotice::Dead(DeadNotice {
+            notice: Notice {
+                id: key(&n.to_string()),
+                ..revived.clone()
+            },
+            at: at(n),
+            failure: "连不上".into(),
+        })
+    });
+    let record = ChannelRecord::default();
+    store
+        .settle_notices("lead", record, many.collect())
+        .await
+        .unwrap();
+    let dead = store.dead_notices().await.unwrap();
+    assert_eq!((dead.len(), dead[0].at), (DEAD_KEPT, at(most + 2)));
+    store.forget_alerts(at(2)).await.unwrap();
+    assert_eq!(store.raised_alerts(at(0)).await.unwrap().len(), 1);
+    let raised = store.raise_alerts(vec![first], at(9)).await.unwrap();
+    assert_eq!(raised, [true], "it is forgotten");
+}
+
+pub async fn what_was_to_be_told_of_an_erased_follower_is_gone(mut home: impl Home) {
+    let store = home.store();
+    let wang = ask(&*store, "wang", 1).await;
+    let li = ask(&*store, "li", 2).await;
+    let about = |name: &str, id| Alert {
+        conversation: Some(id),
+        ..alert(name, Priority::High)
+    };
+    let (first, second, third) = (
+        noticed(&about("wang", wang.id), &["duty"]),
+        noticed(&about("wang again", wang.id), &["duty"]),
+        noticed(&about("li", li.id), &["duty"]),
+    );
+    let all = vec![first.clone(), second, third.clone()];
+    store.raise_alerts(all, at(3)).await.unwrap();
+    assert_eq!(&*first.1[0].alert.excerpt, "吃出", "no more than is shown");
+    let dead = DeadNotice {
+        notice: first.1[0].clone(),
+        at: at(4),
+        failure: "连不上".into(),
+    };
+    let settled = vec![SettledNotice::Dead(dead)];
+    let record = ChannelRecord::default();
+    store.settle_notices("duty", record, settled).await.unwrap();
+    assert!(store.erase(&shop(), &follower("wang")).await.unwrap());
+    home.crash().await;
+    let store = home.store();
+    assert_eq!(store.notices().await.unwrap(), third.1);
+    assert_eq!(store.dead_notices().await.unwrap(), []);
 }
 
 pub async fn an_erased_follower_is_gone_and_nobody_else(mut home: impl Home) {

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod acts;
+mod alerts;
 mod audit;
 mod backtest;
 mod canned;
@@ -160,6 +161,12 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
                 .route(web::delete().to(single_rule::remove)),
         )
         .service(resource("/canned", "GET").route(web::get().to(canned::list)))
+        .service(resource("/alerts/channels", "GET").route(web::get().to(alerts::channels)))
+        .service(
+            resource("/alerts/channels/{name}/test", "POST").route(web::post().to(alerts::test)),
+        )
+        .service(resource("/alerts/dead", "GET").route(web::get().to(alerts::dead)))
+        .service(resource("/alerts/dead/{id}/resend", "POST").route(web::post().to(alerts::resend)))
         .service(resource("/try", "POST").route(web::post().to(try_out::try_out)))
         .default_service(web::to(not_found))
         .wrap(guarded())
@@ -264,6 +271,10 @@ async fn json_body_up_to<T: DeserializeOwned>(
         single_rule::show,
         single_rule::change,
         single_rule::remove,
+        alerts::channels,
+        alerts::test,
+        alerts::dead,
+        alerts::resend,
         try_out::try_out,
         canned::list,
         backtest::backtest,

@@ -43,16 +43,19 @@ pub(super) enum Map {
     Content,
     /// Records of people's acts by number.
     Audit,
+    /// What people are to be told.
+    Alerts,
 }
 
 impl Map {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Journal,
         Self::Ledger,
         Self::Shelves,
         Self::Catalog,
         Self::Content,
         Self::Audit,
+        Self::Alerts,
     ];
 
     const fn name(self) -> &'static str {
@@ -63,6 +66,7 @@ impl Map {
             Self::Catalog => "catalog",
             Self::Content => "content",
             Self::Audit => "audit",
+            Self::Alerts => "alerts",
         }
     }
 }
@@ -99,7 +103,7 @@ struct Open {
 
 impl Open {
     fn map(&self, map: Map) -> &::sled::Tree {
-        let [journal, ledger, shelves, catalog, content, audit] = &self.maps;
+        let [journal, ledger, shelves, catalog, content, audit, alerts] = &self.maps;
         match map {
             Map::Journal => journal,
             Map::Ledger => ledger,
@@ -107,6 +111,7 @@ impl Open {
             Map::Catalog => catalog,
             Map::Content => content,
             Map::Audit => audit,
+            Map::Alerts => alerts,
         }
     }
 }
@@ -144,13 +149,15 @@ impl Disk {
                 .cache_capacity(CACHE_BYTES)
                 .flush_every_ms(None)
                 .open()?;
-            let [journal, ledger, shelves, catalog, content, audit] =
+            let [journal, ledger, shelves, catalog, content, audit, alerts] =
                 Map::ALL.map(|map| database.open_tree(map.name()));
             database.flush()?;
             let file = File::open(self.dir.join("db"))?;
             file.sync_all()?;
             Ok(Open {
-                maps: [journal?, ledger?, shelves?, catalog?, content?, audit?],
+                maps: [
+                    journal?, ledger?, shelves?, catalog?, content?, audit?, alerts?,
+                ],
                 database,
                 file,
             })

@@ -7,6 +7,7 @@
 //! takes over.
 
 mod acts;
+mod alerts;
 mod browse;
 mod catalog;
 mod disk;
@@ -46,8 +47,10 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use self::shared::{Shared, blocking, durable, on_disk, written};
+use crate::model::alert::Alert;
 use crate::model::entry::{Push, Settled};
 use crate::model::media::Sha256Hash;
+use crate::model::notice::{ChannelRecord, DeadNotice, Notice, Raised, SettledNotice};
 use crate::model::{
     AccountName, Act, Actor, AgentMedia, AgentName, ApiToken, AuditPage, AuditQuery, AuditRecord,
     Capability, Conversation, ConversationId, MediaKind, Message, MessageId, OpenId, ReceivedMedia,
@@ -403,6 +406,54 @@ impl Store for SledStore {
         on_disk(&self.shared, move |disk| catalog::revoke_token(disk, &name)).await
     }
 
+    async fn raise_alerts(
+        &self,
+        raised: Vec<(Alert, Vec<Notice>)>,
+        now: Time,
+    ) -> Result<Vec<bool>, Error> {
+        on_disk(&self.shared, move |disk| alerts::raise(disk, &raised, now)).await
+    }
+
+    async fn notices(&self) -> Result<Vec<Notice>, Error> {
+        blocking(&self.shared, |shared| alerts::notices(&shared.disk)).await
+    }
+
+    async fn settle_notices(
+        &self,
+        channel: &str,
+        record: ChannelRecord,
+        settled: Vec<SettledNotice>,
+    ) -> Result<(), Error> {
+        let channel = channel.to_owned();
+        on_disk(&self.shared, move |disk| {
+            alerts::settle(disk, &channel, &record, &settled)
+        })
+        .await
+    }
+
+    async fn channel_records(&self) -> Result<Vec<(String, ChannelRecord)>, Error> {
+        blocking(&self.shared, |shared| alerts::channels(&shared.disk)).await
+    }
+
+    async fn dead_notices(&self) -> Result<Vec<DeadNotice>, Error> {
+        blocking(&self.shared, |shared| alerts::dead(&shared.disk)).await
+    }
+
+    async fn revive_notice(&self, id: TurnKey, now: Time) -> Result<Option<Notice>, Error> {
+        on_disk(&self.shared, move |disk| alerts::revive(disk, id, now)).await
+    }
+
+    async fn raised_alerts(&self, since: Time) -> Result<Vec<Raised>, Error> {
+        blocking(&self.shared, move |shared| {
+            alerts::raised(&shared.disk, since)
+        })
+        .await
+    }
+
+    async fn forget_alerts(&self, before: Time) -> Result<(), Error> {
+        on_disk(&self.shared, move |disk| alerts::forget(disk, before)).await
+    }
+
     async fn add_user(&self, user: User) -> Result<bool, Error> {
         on_disk(&self.shared, move |disk| people::add_user(disk, &user)).await
     }
@@ -491,6 +542,16 @@ impl Store for SledStore {
     }
 
     async fn erase(&self, account: &AccountName, follower: &OpenId) -> Result<bool, Error> {
+        let seat = self.shared.seats.find(account, follower);
+        let known = seat.and_then(|seat| seat.live.lock().conversation.clone());
+        if let Some(known) = known {
+            let id = known.id;
+            let about = blocking(&self.shared, move |shared| alerts::about(&shared.disk, id));
+            let about = about.await?;
+            if !about.is_empty() {
+                on_disk(&self.shared, move |disk| alerts::remove(disk, about)).await?;
+            }
+        }
         acts::erase(&self.shared, account, follower).await
     }
 

@@ -1,4 +1,4 @@
-//! Reads the list of hosts that hooks may ask, and holds addresses against it.
+//! Reads the list of hosts that may be spoken to, and holds addresses against it.
 //! Owns: the syntax of an entry, what it allows. Uses: address, ipnet. Never: looks a name up.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::address::is_public;
 
-/// One entry of `[hooks] allow`.
+/// One entry of `[hooks] allow` or `[alerts] allow`.
 ///
 /// * `erp.example.com`, `*.example.org`, `erp.example.com:8443`: a host, or every name below one, by https; without a port
 ///   the usual one. `http://…` in front allows unencrypted http instead.

@@ -1,4 +1,4 @@
-//! Keeps the secrets with which calls are signed, by the names of their environment variables.
+//! Keeps the secrets of calls to others, by the names of their environment variables.
 //! Owns: which variables hold one. Uses: secrecy. Never: reads the environment.
 
 use std::collections::BTreeMap;
@@ -7,16 +7,16 @@ use secrecy::SecretString;
 
 /// Secrets by the name of their variable.
 #[derive(Clone, Debug, Default)]
-pub struct HookSecrets(BTreeMap<Box<str>, SecretString>);
+pub struct Secrets(BTreeMap<Box<str>, SecretString>);
 
-impl HookSecrets {
+impl Secrets {
     /// The secret of a variable; an empty one counts as not set.
-    pub(super) fn of(&self, name: &str) -> Option<&SecretString> {
+    pub fn of(&self, name: &str) -> Option<&SecretString> {
         self.0.get(name)
     }
 }
 
-impl FromIterator<(String, String)> for HookSecrets {
+impl FromIterator<(String, String)> for Secrets {
     /// Keeps those of the variables that hold a secret.
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
         let secrets = variables
@@ -48,7 +48,7 @@ mod tests {
             ("EMPTY_HOOK", ""),
             ("PATH", "/bin"),
         ];
-        let kept: HookSecrets = variables
+        let kept: Secrets = variables
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into_iter()
             .collect();
