@@ -7,9 +7,10 @@
 pub mod sled;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::conversation::Refusal;
-use crate::model::entry::{Push, Settled};
+use crate::model::entry::{Priority, Push, Settled};
 use crate::model::media::Sha256Hash;
 use crate::model::{
     AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, Incoming, MediaKind,
@@ -81,7 +82,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error`] when it cannot be read.
     async fn conversation(&self, id: ConversationId) -> Result<Option<Arc<Conversation>>, Error>;
 
-    /// Conversations that fit the query, newest `updated_at` first.
+    /// Conversations that fit the query, newest `updated_at` first unless it wants another order. Ones that change meanwhile
+    /// may stand on no page, or on two.
     ///
     /// # Errors
     /// [`Error`] when they cannot be read.
@@ -222,6 +224,14 @@ pub trait Store: Send + Sync + 'static {
     /// How many conversations are in each state, per account.
     fn counts(&self) -> Vec<(AccountName, State, usize)>;
 
+    /// What operators should see of the desk, per account, without a look at every conversation.
+    fn desk(&self, now: Time) -> Vec<DeskFigures>;
+
+    /// Waits until a conversation changes behind this place, a change by an entry that is not on disk yet included, and
+    /// says which did. `None`: the present place, at once. Places count from the store's start; at least the last 1,000
+    /// changes of conversations with people, and of the others, are known.
+    async fn changes(&self, after: Option<u64>) -> Changes;
+
     /// Writes everything down and lets go of the files. Verbs after this fail.
     async fn close(&self);
 }
@@ -332,10 +342,106 @@ pub struct Query {
     pub states: Vec<State>,
     /// Of this follower.
     pub follower: Option<OpenId>,
-    /// Older than this place: `updated_at` and id of the last one seen.
+    /// Owned by this agent.
+    pub owner: Option<AgentName>,
+    /// Of one of these priorities; empty means all.
+    pub priorities: Vec<Priority>,
+    /// Called this by people.
+    pub tag: Option<Box<str>>,
+    /// Looked for.
+    pub search: Option<Search>,
+    /// In this order.
+    pub order: Order,
+    /// Behind this place: `updated_at`, or the time of its rank, and id of the last one seen.
     pub after: Option<(Time, ConversationId)>,
+    /// The level of that place's rank.
+    pub after_level: u8,
     /// At most so many.
     pub limit: usize,
+}
+
+/// In which order conversations are listed.
+#[derive(Clone, Default)]
+pub enum Order {
+    /// The one that changed last comes first.
+    #[default]
+    Updated,
+    /// The least level comes first, then the earliest time.
+    Ranked(Rank),
+}
+
+/// Says how much a conversation presses: its level, and by when.
+pub type Rank = Arc<dyn Fn(&Conversation) -> (u8, Time) + Send + Sync>;
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Updated => "Updated",
+            Self::Ranked(_) => "Ranked",
+        })
+    }
+}
+
+/// Says whether a conversation is looked for. Asked while the conversation is locked: it must be quick and pure.
+#[derive(Clone)]
+pub struct Search(pub Arc<dyn Fn(&Conversation) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Search {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Search")
+    }
+}
+
+/// Unanswered conversations whose window ends within this time are counted as closing.
+pub const WINDOW_CLOSING: Duration = Duration::from_secs(3 * 3600);
+
+/// What operators should see of one account's desk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeskFigures {
+    /// The account.
+    pub account: AccountName,
+    /// How many conversations are in each state, by priority.
+    pub counts: Vec<(State, Priority, usize)>,
+    /// When the oldest episode was opened that waits for a person, by priority.
+    pub oldest_waiting: Vec<(Priority, Time)>,
+    /// Conversations with people that are unanswered while their window ends within [`WINDOW_CLOSING`]; to the minute.
+    pub windows_closing: usize,
+    /// Answers that wait for a follower's next visit; to the hour.
+    pub held_answers: usize,
+}
+
+/// Which conversations have changed.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// The newest change of each, in order.
+    pub changed: Vec<Changed>,
+    /// The place behind them.
+    pub place: u64,
+    /// Whether there were more.
+    pub missed: Missed,
+}
+
+/// A conversation that has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Which; it may have been erased.
+    pub conversation: ConversationId,
+    /// Its version then.
+    pub version: u64,
+    /// Its account.
+    pub account: AccountName,
+}
+
+/// Which changes are not known any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missed {
+    /// All are known.
+    #[default]
+    Nothing,
+    /// Some of conversations that rules alone answer.
+    OfRules,
+    /// Any.
+    OfPeople,
 }
 
 /// Some conversations.

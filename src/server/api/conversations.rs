@@ -423,5 +423,6 @@ fn store_query(query: ListQuery, caller: &Caller) -> Result<store::Query, Proble
         follower,
         after,
         limit,
+        ..store::Query::default()
     })
 }

@@ -9,7 +9,9 @@
 mod acts;
 mod browse;
 mod catalog;
+mod desk;
 mod disk;
+mod feed;
 mod first_format;
 mod format;
 mod history;
@@ -49,7 +51,8 @@ use crate::model::{
     MessageId, OpenId, RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
 };
 use crate::store::{
-    ActError, Acted, Claim, Error, Health, Page, Past, Pin, Query, Revision, Store, Taken, Ticket,
+    ActError, Acted, Changes, Claim, DeskFigures, Error, Health, Page, Past, Pin, Query, Revision,
+    Store, Taken, Ticket,
 };
 
 pub use self::settings::{BeforeIo, Io, Settings};
@@ -313,6 +316,14 @@ impl Store for SledStore {
 
     fn counts(&self) -> Vec<(AccountName, State, usize)> {
         self.shared.seats.counts()
+    }
+
+    fn desk(&self, now: Time) -> Vec<DeskFigures> {
+        self.shared.seats.figures(now)
+    }
+
+    async fn changes(&self, after: Option<u64>) -> Changes {
+        self.shared.seats.feed.changes(after).await
     }
 
     async fn close(&self) {
