@@ -66,6 +66,8 @@ codes! {
     BadEdit = 422 "bad-edit" "这条规则不能这样改";
     /// The server is at fault.
     Internal = 500 "internal" "服务器出错了";
+    /// As many follow the events as may.
+    Crowded = 503 "crowded" "连接太多了";
     /// The store refuses for now.
     Unavailable = 503 "unavailable" "存储暂时不可用";
 }

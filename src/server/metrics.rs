@@ -44,6 +44,7 @@ pub(super) struct Metrics {
     rules_loaded: IntGauge,
     rules_broken: IntGauge,
     rules_reloaded: IntGauge,
+    sse_clients: IntGauge,
 }
 
 /// The counters of one account's callback, found once.
@@ -167,6 +168,7 @@ impl Metrics {
                 "rules_reload_success_timestamp_seconds",
                 "When the rules that run were taken up.",
             )?,
+            sse_clients: unlabelled("sse_clients", "Who follows the events now.")?,
             seconds,
             hooks,
             hook_rules: RwLock::default(),
@@ -260,6 +262,12 @@ impl Metrics {
         self.rules_reloaded.set(at.seconds());
     }
 
+    /// Counts somebody who follows the events.
+    pub(super) fn sse_client(&self) -> SseClient {
+        self.sse_clients.inc();
+        SseClient(self.sse_clients.clone())
+    }
+
     /// Everything in Prometheus' text form, with the conversations as they are now.
     pub(super) fn text(&self, conversations: Vec<(AccountName, State, usize)>) -> Vec<u8> {
         self.conversations.reset();
@@ -274,6 +282,15 @@ impl Metrics {
             tracing::error!(%error, "the metrics cannot be written");
         }
         text
+    }
+}
+
+/// Is counted until it is dropped.
+pub(super) struct SseClient(IntGauge);
+
+impl Drop for SseClient {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

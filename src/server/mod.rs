@@ -61,6 +61,7 @@ struct Site {
     doors: AHashMap<String, Door>,
     proxies: Proxies,
     access: Access,
+    events: api::Events,
     media: Arc<Media>,
     metrics: Arc<Metrics>,
     max_skew: Duration,
@@ -83,6 +84,8 @@ pub struct Application {
     delivery: Arc<Delivery>,
     uploader: Arc<Uploader>,
     keeper: Arc<Keeper>,
+    /// Ends what would not end by itself.
+    stopping: CancellationToken,
     notice: Option<String>,
 }
 
@@ -116,6 +119,7 @@ impl Application {
             delivery,
             uploader,
             keeper,
+            stopping,
             ..
         } = self;
         let handle: ServerHandle = server.handle();
@@ -128,6 +132,7 @@ impl Application {
             served = &mut serving => served,
             () = stop => {
                 tracing::info!("stopping");
+                stopping.cancel();
                 handle.stop(true).await;
                 serving.await
             }

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::access::Access;
+use super::api::Events;
 use super::media::{Media, UPLOADS};
 use super::metrics::Metrics;
 use super::remote::Proxies;
@@ -160,7 +163,9 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         &settings.data,
     )
     .map_err(data)?;
+    let stopping = CancellationToken::new();
     let site = Site {
+        events: Events::new(stopping.clone()),
         doors: settings
             .accounts
             .iter()
@@ -189,6 +194,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         delivery: Arc::new(delivery),
         uploader,
         keeper,
+        stopping,
         notice,
     })
 }

@@ -424,6 +424,8 @@ pub struct Changes {
 /// A conversation that has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
+    /// The place behind it.
+    pub place: u64,
     /// Which; it may have been erased.
     pub conversation: ConversationId,
     /// Its version then.

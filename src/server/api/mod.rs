@@ -4,6 +4,7 @@
 mod backtest;
 mod conversations;
 mod cursor;
+mod events;
 mod rule_shapes;
 mod rules;
 mod shapes;
@@ -21,6 +22,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::server::Server;
 
+pub(super) use self::events::Events;
 use super::body;
 use super::error::{Code, Problem};
 
@@ -70,6 +72,7 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
         .service(
             resource("/conversations/{id}/tags", "POST").route(web::post().to(conversations::tag)),
         )
+        .service(resource("/events", "GET").route(web::get().to(events::follow)))
         .service(
             resource("/tokens", "GET, POST")
                 .route(web::get().to(tokens::list))
@@ -162,6 +165,7 @@ async fn json_body_up_to<T: DeserializeOwned>(
         conversations::note,
         conversations::reply,
         conversations::tag,
+        events::follow,
         tokens::list,
         tokens::add,
         tokens::revoke,

@@ -155,6 +155,14 @@ pub(super) struct ListQuery {
     pub(super) cursor: Option<String>,
 }
 
+/// Where to go on with the events.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FollowQuery {
+    /// The last event seen, for who cannot send `Last-Event-ID`; the header wins.
+    pub(super) last_event_id: Option<String>,
+}
+
 /// Which part of the history to show.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

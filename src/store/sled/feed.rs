@@ -166,6 +166,7 @@ impl Rings {
         let mut seen = ahash::AHashSet::with_capacity(slots.len());
         slots.retain(|slot| seen.insert(slot.conversation));
         let changed = slots.iter().rev().map(|slot| Changed {
+            place: slot.number,
             conversation: slot.conversation,
             version: slot.version,
             account: slot.account.clone(),
