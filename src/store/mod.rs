@@ -354,8 +354,8 @@ pub struct Query {
     pub order: Order,
     /// Behind this place: `updated_at`, or the time of its rank, and id of the last one seen.
     pub after: Option<(Time, ConversationId)>,
-    /// The level of that place's rank.
-    pub after_level: u8,
+    /// The level of that place, where conversations come by rank.
+    pub after_level: Option<u8>,
     /// At most so many.
     pub limit: usize,
 }

@@ -5,6 +5,7 @@ mod backtest;
 mod conversations;
 mod cursor;
 mod events;
+mod listing;
 mod rule_shapes;
 mod rules;
 mod shapes;

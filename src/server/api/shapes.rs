@@ -30,6 +30,8 @@ pub(super) struct ConversationShape {
     /// The follower's openid.
     #[schema(value_type = String)]
     follower: OpenId,
+    /// What to call the follower, who has no name here: `粉丝 7F3A`.
+    alias: String,
     #[schema(inline, value_type = StateWord)]
     state: State,
     #[schema(inline, value_type = PriorityWord)]
@@ -151,6 +153,16 @@ pub(super) struct ListQuery {
     pub(super) follower: Option<String>,
     /// At most so many, 50 unless said; more than 200 is 200.
     pub(super) limit: Option<usize>,
+    /// Looked for in tags, in the newest message, as the beginning of the openid, or as the alias; at most 100 characters.
+    pub(super) q: Option<String>,
+    /// Owned by this agent.
+    pub(super) owner: Option<String>,
+    /// Of one of these priorities, comma-separated.
+    pub(super) priority: Option<String>,
+    /// With this tag.
+    pub(super) tag: Option<String>,
+    /// `updated`: the newest `updated_at` first, the default; `urgency`: the highest priority, then the window that ends first.
+    pub(super) sort: Option<String>,
     /// `next` of the page before.
     pub(super) cursor: Option<String>,
 }
@@ -287,6 +299,7 @@ impl ConversationShape {
             id: conversation.id,
             account: conversation.account.clone(),
             follower: conversation.follower.clone(),
+            alias: conversation.follower.alias(),
             state: conversation.state,
             priority: conversation.priority,
             reason: conversation.reason,

@@ -16,7 +16,7 @@ pub(super) fn page(seats: &Seats, query: &Query) -> Page {
     let mut first = First::new(query.limit.saturating_add(1));
     let after = query
         .after
-        .map(|(time, id)| Key::new(query, (query.after_level, time), id));
+        .map(|(time, id)| Key::new(query, (query.after_level.unwrap_or(0), time), id));
     // Whether one that stands further behind may be wanted.
     let mut offer = |conversation: &Arc<Conversation>| {
         let key = Key::of(query, conversation);
