@@ -529,6 +529,7 @@ fn event_label(kind: EventKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::State;
 
     #[test]
     fn only_so_many_rules_have_a_label() {
