@@ -91,6 +91,11 @@ pub enum Change {
         /// All tags from now on.
         tags: Vec<Box<str>>,
     },
+    /// What was said before a time is not kept any longer.
+    Forgotten {
+        /// That time.
+        before: Time,
+    },
 }
 
 /// One push from WeChat and what came of it.

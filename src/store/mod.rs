@@ -212,11 +212,35 @@ pub trait Store: Send + Sync + 'static {
     async fn revoke_token(&self, name: &str) -> Result<bool, Error>;
 
     /// Removes one follower everywhere: conversation, messages, answers kept for repeats. Durable on return; `false` when
-    /// nothing was known.
+    /// nothing was known. Traces may stay in the files until [`Store::scrub`].
     ///
     /// # Errors
     /// [`Error`] when it could not be written.
     async fn erase(&self, account: &AccountName, follower: &OpenId) -> Result<bool, Error>;
+
+    /// Overwrites what was said before this time, but not who said it when, nor answers that a follower may still get: in
+    /// conversations and in their histories, oldest first. In small steps, other verbs go on meanwhile; broken off in the
+    /// middle, by a crash too, it goes on there the next time. Durable on return. `before` is at least
+    /// [`HELD_FOR`](crate::model::conversation::HELD_FOR) before `now`.
+    ///
+    /// # Errors
+    /// [`Error`] when something could not be read or written.
+    async fn forget(&self, before: Time, now: Time) -> Result<(), Error>;
+
+    /// When [`Store::forget`] last came to its end.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    async fn forgotten_at(&self) -> Result<Option<Time>, Error>;
+
+    /// Makes sure that nothing that was erased or forgotten can be found in any file of the store: `true` when there was
+    /// something and files were written anew. Takes long, and for that time twice the room; other verbs go on meanwhile, but
+    /// wait for a moment at the end. Copies that an upgrade made before `copies_before` are removed. One at a time, others
+    /// wait. Broken off, it is done the next time.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be done; nothing is lost, and the next call tries again.
+    async fn scrub(&self, copies_before: Time) -> Result<bool, Error>;
 
     /// How the store is.
     fn health(&self) -> Health;

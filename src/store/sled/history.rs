@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::store::Error;
 
-use super::journal::Reader;
+use super::journal::{Kind, Reader};
 use super::shared::Shared;
 
 /// See [`crate::store::Store::messages`]. Blocks.
@@ -37,6 +37,10 @@ pub(super) fn messages(
         let Some(record) = shared.record(&mut reader, number)? else {
             break;
         };
+        // Those before it are no longer there either.
+        if record.kind == Kind::Erased {
+            break;
+        }
         if let Some(entry) = record.entry(number)? {
             fates.read(entry, &mut lines);
         }
@@ -104,6 +108,7 @@ impl Fates {
             | Change::Released { .. }
             | Change::Closed { .. }
             | Change::Tagged { .. }
+            | Change::Forgotten { .. }
             | Change::Sending { .. } => {}
         }
     }

@@ -13,6 +13,7 @@ mod desk;
 mod disk;
 mod feed;
 mod first_format;
+mod forgetting;
 mod format;
 mod history;
 mod journal;
@@ -34,7 +35,7 @@ mod upgrade;
 mod writer;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -62,6 +63,9 @@ pub struct SledStore {
     shared: Arc<Shared>,
     /// Resolves when the writing thread has ended.
     ended: Mutex<Option<oneshot::Receiver<()>>>,
+    dir: PathBuf,
+    /// Held while the database is rewritten.
+    scrubbing: tokio::sync::Mutex<()>,
 }
 
 impl SledStore {
@@ -79,9 +83,9 @@ impl SledStore {
     /// # Errors
     /// As [`SledStore::open`].
     pub async fn open_with(dir: &Path, settings: Settings, now: Time) -> Result<Arc<Self>, Error> {
-        let (dir, span) = (dir.to_owned(), Span::current());
+        let (own, span) = (dir.to_owned(), Span::current());
         let opened = tokio::task::spawn_blocking(move || {
-            span.in_scope(|| opening::open(&dir, &settings, now))
+            span.in_scope(|| opening::open(&own, &settings, now))
         });
         let (writer, lock) = opened
             .await
@@ -90,6 +94,8 @@ impl SledStore {
         let store = Arc::new(Self {
             shared: Arc::clone(&shared),
             ended: Mutex::new(Some(start(writer, lock)?)),
+            dir: dir.to_owned(),
+            scrubbing: tokio::sync::Mutex::default(),
         });
         for told in opening::settle_unknown(&shared, now)? {
             durable(Some(told)).await?;
@@ -308,6 +314,21 @@ impl Store for SledStore {
 
     async fn erase(&self, account: &AccountName, follower: &OpenId) -> Result<bool, Error> {
         acts::erase(&self.shared, account, follower).await
+    }
+
+    async fn forget(&self, before: Time, now: Time) -> Result<(), Error> {
+        self.shared.open()?;
+        forgetting::forget(&self.shared, before, now).await
+    }
+
+    async fn forgotten_at(&self) -> Result<Option<Time>, Error> {
+        blocking(&self.shared, |shared| catalog::forgotten_at(&shared.disk)).await
+    }
+
+    async fn scrub(&self, copies_before: Time) -> Result<bool, Error> {
+        let _alone = self.scrubbing.lock().await;
+        self.shared.open()?;
+        forgetting::scrub(&self.shared, &self.dir, copies_before).await
     }
 
     fn health(&self) -> Health {

@@ -75,6 +75,7 @@ pub(super) fn open(dir: &Path, settings: &Settings, now: Time) -> Result<(Writer
         health: Mutex::new(Health::Good),
         is_closed: AtomicBool::new(false),
         is_pruning: AtomicBool::new(false),
+        is_unclean: AtomicBool::new(false),
     });
     let mut writer = Writer::new(shared, spill, shelves, pages, end, settings);
     writer.wipes = wipes;
