@@ -10,6 +10,7 @@ pub mod upload;
 
 pub mod decide;
 pub mod delivery;
+pub mod desk;
 pub mod hook;
 pub mod rules;
 pub mod store;

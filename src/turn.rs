@@ -32,6 +32,9 @@ pub type AskHook = Arc<dyn Fn(HookCall) -> BoxFuture<'static, HookAnswer> + Send
 /// Says who is there to answer now.
 pub type WhoIsOnDuty = Arc<dyn Fn() -> Arc<OnDuty> + Send + Sync>;
 
+/// Hears of a message that went to people.
+pub type Hear = Arc<dyn Fn(&AccountName, &Incoming, &Move, Time) + Send + Sync>;
+
 /// What a turn asks of the world besides the store and the rules.
 #[derive(Clone)]
 pub struct World {
@@ -43,6 +46,8 @@ pub struct World {
     pub ask_hook: AskHook,
     /// Who is there to answer.
     pub on_duty: WhoIsOnDuty,
+    /// Told of what went to people, once it is kept.
+    pub hear: Hear,
 }
 
 impl World {
@@ -51,6 +56,7 @@ impl World {
         Self {
             can_push: HashMap::new(),
             on_duty: Arc::new(Arc::<OnDuty>::default),
+            hear: Arc::new(|_, _, _, _| {}),
             media: Arc::new(|_| Arc::new(MediaIds::none())),
             ask_hook: Arc::new(|_| {
                 Box::pin(std::future::ready(HookAnswer::Failed(HookFault::Offline)))
@@ -256,12 +262,19 @@ impl Turns {
             incoming,
             answer,
         };
+        let heard = answered.moved.as_ref().filter(|moved| moved.calls_people());
+        let heard = heard.map(|moved| (turn.account.clone(), turn.incoming.clone(), moved.clone()));
         match self.store.commit_turn(ticket, turn, at).await {
-            Ok(conversation) => Finished {
-                answered,
-                key,
-                conversation: Some(conversation),
-            },
+            Ok(conversation) => {
+                if let Some((account, incoming, moved)) = heard {
+                    (self.world.hear)(&account, &incoming, &moved, at);
+                }
+                Finished {
+                    answered,
+                    key,
+                    conversation: Some(conversation),
+                }
+            }
             Err(error) => self.unkept(key, at, is_event, answered.own, &error),
         }
     }

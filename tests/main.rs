@@ -13,6 +13,7 @@ mod architecture;
 mod backtest;
 mod config;
 mod crowd;
+mod desk;
 mod import;
 mod keys;
 mod operation;

@@ -9,7 +9,7 @@ use super::*;
 use crate::model::conversation::Act;
 use crate::model::entry::{Change, Entry, Turn};
 use crate::model::{
-    AgentName, Content, ConversationId, Event, HookAnswer, HookCall, Incoming, RuleFiles,
+    Actor, AgentName, Content, ConversationId, Event, HookAnswer, HookCall, Incoming, RuleFiles,
 };
 use crate::rules::{Options, compile};
 
@@ -176,7 +176,7 @@ impl Talk {
     fn agent(&mut self, act: &Act) {
         self.n += 1;
         let known = self.known.as_mut().expect("a conversation");
-        let by = AgentName::parse("lili").unwrap();
+        let by = Actor::agent(AgentName::parse("lili").unwrap());
         let seed = TurnKey::of_text(&self.n.to_string());
         let acted = known.act(act, &by, self.now, seed).expect("allowed");
         if let crate::model::conversation::Acted::Change(change) = acted {
@@ -195,6 +195,7 @@ impl Talk {
             key: None,
             last_seen: None,
             can_push: self.can_push,
+            hold: false,
         });
     }
 

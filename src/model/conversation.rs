@@ -1,9 +1,14 @@
 //! Decides what may happen to a conversation and what it is afterwards: every state follows from entries, in order.
-//! Owns: states, legal acts, who wins a race. Uses: model only. Never: the clock, a store, HTTP.
+//! Owns: its shape and what it answers. Uses: model only. Never: the clock, a store, HTTP.
 
+mod act;
 mod apply;
+mod desk;
+mod lines;
+mod machine;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +16,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::entry::{Change, Outcome, Priority, Push, Reason};
-use super::ids::{AccountName, AgentName, ConversationId, MessageId, OpenId, TurnKey};
-use super::message::{By, Delivery, Message, PushError};
-use super::remembered::{Form, MOST_TAGS, Remembered};
-use super::reply::{Reply, TEXT_LIMIT};
+use super::entry::{Outcome, Priority, Push, Reason};
+use super::ids::{AccountName, AgentName, ConversationId, MessageId, OpenId};
+use super::message::{Delivery, Message, PushError};
+use super::remembered::{Form, Remembered};
 use super::time::Time;
 use super::window::Window;
+pub use act::{Act, Acted, Actor, LONGEST_SNOOZE, Refusal};
+pub use desk::{Desk, REMARK_LIMIT};
+pub use lines::line;
+pub use machine::{State, Trigger, next};
+pub use timers::{REVIEW_AFTER, Timer, WINDOW_WARNINGS};
 
 /// In this time identical questions count as repeats.
 pub const REPEAT_WITHIN: Duration = Duration::from_secs(600);
@@ -27,58 +36,6 @@ const QUESTIONS_KEPT: usize = 16;
 const KEYS_KEPT: usize = 64;
 /// How long an answer waits for the follower's next visit.
 pub const HELD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// Who speaks next in a conversation (ARCHITECTURE.md, "A conversation's states").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Rules answer.
-    Bot,
-    /// A person must answer, nobody has taken it.
-    Waiting,
-    /// An agent owns it.
-    Assigned,
-    /// Answered by a person; the follower is next.
-    Follower,
-    /// A person's answer waits for the follower's next visit.
-    Held,
-    /// At Tencent's own desk.
-    External,
-    /// Put off.
-    Snoozed,
-    /// Ended.
-    Closed,
-}
-
-impl State {
-    /// Every state with the word the API uses.
-    pub const ALL: &'static [(Self, &'static str)] = &[
-        (Self::Bot, "bot"),
-        (Self::Waiting, "waiting"),
-        (Self::Assigned, "assigned"),
-        (Self::Follower, "follower"),
-        (Self::Held, "held"),
-        (Self::External, "external"),
-        (Self::Snoozed, "snoozed"),
-        (Self::Closed, "closed"),
-    ];
-
-    /// The word the API uses.
-    pub fn word(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(state, _)| *state == self)
-            .map_or("", |(_, word)| word)
-    }
-
-    /// The state that this word names.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(_, known)| *known == word)
-            .map(|(state, _)| *state)
-    }
-}
 
 /// One follower's conversation with one account: everything that deciding and the desk need to know of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,76 +86,8 @@ pub struct Conversation {
     pub outcome: Option<Outcome>,
     /// What else is remembered of the follower; most have nothing.
     pub remembered: Option<Box<Remembered>>,
-}
-
-/// What a person wants to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// Take it.
-    Claim,
-    /// Give it back to the queue.
-    Release,
-    /// End the episode.
-    Close {
-        /// How it ended.
-        outcome: Outcome,
-    },
-    /// Write to colleagues.
-    Note {
-        /// What.
-        text: Box<str>,
-    },
-    /// Say what the follower is called.
-    Tag {
-        /// All tags from now on.
-        tags: Vec<Box<str>>,
-    },
-    /// Answer the follower. Claims an unclaimed conversation.
-    Reply {
-        /// What.
-        reply: Reply,
-        /// The same key again is the same answer.
-        key: Option<Box<str>>,
-        /// The newest message the agent has seen.
-        last_seen: Option<MessageId>,
-        /// Whether the account can push at all.
-        can_push: bool,
-    },
-}
-
-/// What an act leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Acted {
-    /// This is to be written down.
-    Change(Box<Change>),
-    /// Nothing to do: it is so already. For an answer, the message that the key made.
-    Already(Option<MessageId>),
-}
-
-/// Why an act is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Somebody else owns it.
-    #[error("{0} owns this conversation")]
-    OwnedBy(AgentName),
-    /// Nobody owns it.
-    #[error("nobody owns this conversation")]
-    Unowned,
-    /// The follower wrote after the last message the agent has seen.
-    #[error("the follower wrote since the last message seen")]
-    Arrived,
-    /// WeChat would not take it.
-    #[error("{bytes} bytes, WeChat takes at most {TEXT_LIMIT}")]
-    TooLong {
-        /// How long it is.
-        bytes: usize,
-    },
-    /// Nothing would be sent.
-    #[error("an answer needs words")]
-    Empty,
-    /// A follower cannot have so many.
-    #[error("at most {MOST_TAGS} tags of 1 to 64 bytes")]
-    Tags,
+    /// What the desk remembers; most have nothing.
+    pub desk: Option<Box<Desk>>,
 }
 
 impl Conversation {
@@ -228,7 +117,18 @@ impl Conversation {
             last_message: None,
             outcome: None,
             remembered: None,
+            desk: None,
         }
+    }
+
+    /// What the desk remembers.
+    pub fn desk(&self) -> &Desk {
+        self.desk.as_deref().unwrap_or(Desk::NOTHING)
+    }
+
+    /// Whether this is how the owner is called; false where nobody owns it.
+    pub fn is_owned_by(&self, name: &AgentName) -> bool {
+        self.owner.as_ref() == Some(name)
     }
 
     /// The form that is running at this time.
@@ -270,113 +170,6 @@ impl Conversation {
         queued.or_else(|| self.remembered.as_ref()?.form.as_ref()?.on_timeout.as_ref())
     }
 
-    /// Says what an act of `by` leads to, or why it is refused. Pure: nothing changes until the entry is applied.
-    ///
-    /// # Errors
-    /// A [`Refusal`]; the loser of a race sees [`Refusal::OwnedBy`].
-    pub fn act(
-        &self,
-        act: &Act,
-        by: &AgentName,
-        now: Time,
-        seed: TurnKey,
-    ) -> Result<Acted, Refusal> {
-        if let Act::Reply { key: Some(key), .. } = act
-            && let Some((_, message)) = self.keys.iter().find(|(known, _)| known == key)
-        {
-            return Ok(Acted::Already(Some(*message)));
-        }
-        if let Some(owner) = self.owner.as_ref().filter(|owner| *owner != by)
-            && !matches!(act, Act::Note { .. } | Act::Tag { .. })
-        {
-            return Err(Refusal::OwnedBy(owner.clone()));
-        }
-        let by = by.clone();
-        let change = match act {
-            Act::Claim if self.state == State::Assigned => return Ok(Acted::Already(None)),
-            Act::Claim => Change::Claimed { by },
-            Act::Release if self.state == State::Waiting => return Ok(Acted::Already(None)),
-            Act::Release if self.owner.is_none() => return Err(Refusal::Unowned),
-            Act::Release => Change::Released { by },
-            Act::Close { outcome }
-                if self.state == State::Closed && self.outcome == Some(*outcome) =>
-            {
-                return Ok(Acted::Already(None));
-            }
-            Act::Close { outcome } => Change::Closed {
-                by,
-                outcome: *outcome,
-            },
-            Act::Note { text } => {
-                if text.trim().is_empty() {
-                    return Err(Refusal::Empty);
-                }
-                Change::Noted {
-                    id: MessageId::at(now, 0, seed),
-                    by,
-                    text: text.clone(),
-                }
-            }
-            Act::Tag { tags } => {
-                let is_legal =
-                    |tag: &str| (1..=64).contains(&tag.len()) && !tag.chars().any(char::is_control);
-                if tags.len() > MOST_TAGS || !tags.iter().all(|tag| is_legal(tag)) {
-                    return Err(Refusal::Tags);
-                }
-                let mut tags = tags.clone();
-                tags.sort_unstable();
-                tags.dedup();
-                if *tags == *self.tags() {
-                    return Ok(Acted::Already(None));
-                }
-                Change::Tagged { by, tags }
-            }
-            Act::Reply {
-                reply,
-                key,
-                last_seen,
-                can_push,
-            } => {
-                if let Reply::Text(text) = reply {
-                    if text.trim().is_empty() {
-                        return Err(Refusal::Empty);
-                    }
-                    if text.len() > TEXT_LIMIT {
-                        return Err(Refusal::TooLong { bytes: text.len() });
-                    }
-                }
-                if let (Some(seen), Some(newest)) = (last_seen, self.last_inbound)
-                    && newest > *seen
-                {
-                    return Err(Refusal::Arrived);
-                }
-                let error = self.why_held(*can_push, now);
-                let push = Push {
-                    id: MessageId::at(now, 0, seed),
-                    by: By::Agent,
-                    agent: Some(by),
-                    rule: None,
-                    revision: None,
-                    reply: reply.clone(),
-                    at: now,
-                    state: if error.is_some() {
-                        Delivery::Held
-                    } else {
-                        Delivery::Queued
-                    },
-                    attempts: 0,
-                    not_before: now,
-                    error,
-                };
-                Change::Replied {
-                    push,
-                    key: key.clone(),
-                }
-            }
-        };
-        Ok(Acted::Change(Box::new(change)))
-    }
-
     /// Why an answer written now would wait for the follower instead of being pushed, if it would.
     pub fn why_held(&self, can_push: bool, now: Time) -> Option<PushError> {
         let held = |code, message: &str| {
@@ -396,22 +189,5 @@ impl Conversation {
         } else {
             None
         }
-    }
-}
-
-/// The line of the history that a note is.
-pub fn note(id: MessageId, by: &AgentName, text: &str, at: Time) -> Message {
-    Message {
-        id,
-        at,
-        direction: super::message::Direction::Internal,
-        by: By::Agent,
-        agent: Some(by.clone()),
-        rule: None,
-        revision: None,
-        kind: "note".into(),
-        text: text.into(),
-        delivery: Delivery::Received,
-        error: None,
     }
 }

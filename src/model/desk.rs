@@ -186,6 +186,11 @@ impl OnDuty {
         self.people.iter().filter(reaches)
     }
 
+    /// Whether a message can go to this person now: on duty, or a program, which is always there.
+    pub fn can_take(&self, name: &AgentName, account: &AccountName) -> bool {
+        name.as_str().starts_with("token:") || self.has(name, account)
+    }
+
     /// Whether this person is on duty for this account.
     pub fn has(&self, name: &AgentName, account: &AccountName) -> bool {
         self.of(account).any(|who| who.name == *name)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::conversation::Timer;
 use super::ids::{AccountName, AgentName, ConversationId, MessageId, RuleId, TurnKey};
 use super::incoming::Incoming;
 use super::message::{By, Delivery, Direction, Message, PushError};
@@ -91,11 +92,104 @@ pub enum Change {
         /// All tags from now on.
         tags: Vec<Box<str>>,
     },
+    /// It was given to somebody, or taken from whoever had it.
+    Assigned {
+        /// The id of the line that says so.
+        id: MessageId,
+        /// Who did it: a lead, the owner, or the one who takes it over.
+        by: AgentName,
+        /// Who has it now.
+        to: AgentName,
+        /// Why, for colleagues; may be empty.
+        reason: Box<str>,
+    },
+    /// It went back to the queue, and its owner did not do that.
+    Unassigned {
+        /// The id of the line that says so.
+        id: MessageId,
+        /// Who had it.
+        from: AgentName,
+        /// Why.
+        why: Left,
+    },
+    /// A person gave it back to the rules.
+    HandedBack {
+        /// Who.
+        by: AgentName,
+    },
+    /// A person put it off.
+    Snoozed {
+        /// Who.
+        by: AgentName,
+        /// Until when, unless the follower writes before.
+        until: Time,
+    },
+    /// A person said how urgent it is.
+    Prioritised {
+        /// Who.
+        by: AgentName,
+        /// How urgent.
+        priority: Priority,
+    },
+    /// A person said what colleagues call the follower.
+    Remarked {
+        /// Who.
+        by: AgentName,
+        /// What; empty for nothing.
+        remark: Box<str>,
+    },
+    /// A person has seen that an episode ended without an answer.
+    Acknowledged {
+        /// Who.
+        by: AgentName,
+    },
+    /// A person answered by another way: in WeChat's own console, by telephone.
+    Elsewhere {
+        /// The id of the line that says so.
+        id: MessageId,
+        /// Who.
+        by: AgentName,
+        /// What was answered.
+        text: Box<str>,
+    },
+    /// The next message goes to Tencent's desk.
+    ToDesk {
+        /// Who decided so.
+        by: AgentName,
+        /// Which agent of that desk; empty for its pool.
+        agent: Box<str>,
+    },
+    /// The owner is still there.
+    Seen {
+        /// Who.
+        by: AgentName,
+    },
+    /// Something happened by itself.
+    Elapsed {
+        /// What.
+        timer: Timer,
+    },
+    /// What was held was not collected in time, and is given up.
+    Uncollected {
+        /// Which.
+        pushes: Vec<MessageId>,
+    },
     /// What was said before a time is not kept any longer.
     Forgotten {
         /// That time.
         before: Time,
     },
+}
+
+/// Why a conversation was taken from its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Left {
+    /// The owner went off duty.
+    OffDuty,
+    /// The owner may not work here any more.
+    Disabled,
+    /// A lead gave it back.
+    Lead(AgentName),
 }
 
 /// One push from WeChat and what came of it.
@@ -212,6 +306,16 @@ pub enum Move {
         /// The words that say so, for people.
         note: Option<Arc<str>>,
     },
+}
+
+impl Move {
+    /// Whether a person has to answer because of it.
+    pub const fn calls_people(&self) -> bool {
+        matches!(
+            self,
+            Self::Escalate { .. } | Self::Assign { .. } | Self::Raise { .. }
+        )
+    }
 }
 
 /// Why a conversation waits for a person.

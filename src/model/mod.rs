@@ -21,7 +21,7 @@ pub mod window;
 pub use access::{ApiToken, Role};
 pub use alert::{Alert, AlertChannel, AlertKind, ChannelKind};
 pub use calendar::Calendar;
-pub use conversation::{Act, Conversation, Refusal, State};
+pub use conversation::{Act, Actor, Conversation, Refusal, State, Timer};
 pub use entry::{Answer, Change, Entry, Turn};
 pub use hook::{HookAnswer, HookCall, HookFault};
 pub use ids::{AccountName, AgentName, ConversationId, MessageId, OpenId, RuleId, TurnKey};

@@ -23,6 +23,17 @@ pub struct Window {
     tap: Allowance,
 }
 
+/// What opened a window, and what was sent of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// `message`, or `tap` for a menu tap, a follow or a scan.
+    pub by: &'static str,
+    /// When.
+    pub at: Time,
+    /// How many pushes went out since, or were used up as far as WeChat says.
+    pub sent: u8,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Allowance {
     until: Time,
@@ -70,6 +81,24 @@ impl Window {
                 allowance.left -= 1;
             }
         }
+    }
+
+    /// When the window that a message opened shuts, open or not; `None` when there was none, or WeChat closed it.
+    pub fn closes_at(&self) -> Option<Time> {
+        (self.message.until != Time::default()).then_some(self.message.until)
+    }
+
+    /// What opened the allowance that counts now, when, and how many pushes were sent of it.
+    pub fn opened(&self, now: Time) -> Option<Opened> {
+        let of = |allowance: Allowance, by, all: u8, lasts| {
+            (now < allowance.until).then(|| Opened {
+                by,
+                at: allowance.until.minus(lasts),
+                sent: all.saturating_sub(allowance.left),
+            })
+        };
+        let message = of(self.message, "message", MESSAGE_PUSHES, MESSAGE_WINDOW);
+        message.or_else(|| of(self.tap, "tap", TAP_PUSHES, TAP_WINDOW))
     }
 
     /// How many pushes are left now.

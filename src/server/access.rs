@@ -19,7 +19,7 @@ use super::Site;
 use super::chance;
 use super::error::{Code, Problem};
 use super::remote::is_local;
-use crate::model::{AccountName, AgentName, Role};
+use crate::model::{AccountName, Actor, AgentName, Role};
 use crate::store::Store;
 
 /// The file in the data directory that holds the command line's token.
@@ -39,6 +39,14 @@ pub(super) struct Caller {
 }
 
 impl Caller {
+    /// Who acts, in the words of a conversation.
+    pub(super) fn actor(&self) -> Actor {
+        Actor {
+            name: self.name.clone(),
+            is_lead: self.role >= Role::Admin,
+        }
+    }
+
     /// Whether the caller reaches this account.
     pub(super) fn reaches(&self, account: &AccountName) -> bool {
         self.accounts.is_empty() || self.accounts.contains(account)

@@ -44,6 +44,10 @@ codes! {
     Unowned = 409 "unowned" "会话还没有人接入";
     /// The follower wrote since the last message seen.
     Arrived = 409 "arrived" "粉丝又发来了新消息";
+    /// Only a lead may do this with somebody else's conversation.
+    NeedsLead = 403 "needs-lead" "只有主管能动别人的会话";
+    /// The conversation is in no state for that.
+    State = 409 "state" "会话现在的状态不能这样做";
     /// Only one of these runs at a time.
     Busy = 409 "busy" "已经有一个在运行";
     /// The name is in use.
@@ -58,6 +62,10 @@ codes! {
     TooLarge = 413 "too-large" "请求太大";
     /// The text is longer than WeChat takes.
     TooLong = 422 "too-long" "文字超过微信的长度限制";
+    /// Taking a conversation from its owner needs a reason.
+    NeedsReason = 422 "needs-reason" "从同事手里接过会话要写原因";
+    /// It cannot wait for the next visit, and it cannot be pushed.
+    Unholdable = 422 "unholdable" "这种内容现在发不出去,也不能留着等粉丝下次来";
     /// There is nothing to send.
     Empty = 422 "empty" "没有内容";
     /// The rules have errors, or tests beside them fail.
@@ -188,7 +196,16 @@ impl From<&Refusal> for Problem {
                 .with("bytes", bytes)
                 .with("limit", &TEXT_LIMIT),
             Refusal::Empty => Self::new(Code::Empty, detail),
-            Refusal::Tags => Self::new(Code::BadRequest, detail),
+            Refusal::Tags | Refusal::Words(_) | Refusal::Until => {
+                Self::new(Code::BadRequest, detail)
+            }
+            Refusal::NeedsLead(owner) => Self::new(Code::NeedsLead, detail).with("owner", owner),
+            Refusal::NeedsReason(owner) => {
+                Self::new(Code::NeedsReason, detail).with("owner", owner)
+            }
+            Refusal::State { state } => Self::new(Code::State, detail).with("state", &state.word()),
+            Refusal::Unholdable => Self::new(Code::Unholdable, detail),
+            Refusal::Changed => Self::new(Code::Arrived, detail),
         }
     }
 }

@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod media;
 mod metrics;
+mod presence;
 mod remote;
 mod rules;
 mod settings;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::delivery::Delivery;
+use crate::desk::Desk;
 use crate::model::AccountName;
 use crate::store::Store;
 use crate::turn::Turns;
@@ -36,6 +38,7 @@ use access::Access;
 use error::{Code, Problem};
 use media::Media;
 use metrics::Metrics;
+use presence::Presence;
 use remote::Proxies;
 use rules::Keeper;
 use webhook::Door;
@@ -66,6 +69,8 @@ struct Site {
     metrics: Arc<Metrics>,
     max_skew: Duration,
     clock: Clock,
+    presence: Arc<Presence>,
+    desk: Arc<Desk>,
 }
 
 impl Site {
@@ -82,6 +87,7 @@ pub struct Application {
     address: SocketAddr,
     store: Arc<dyn Store>,
     delivery: Arc<Delivery>,
+    desk: Arc<Desk>,
     uploader: Arc<Uploader>,
     keeper: Arc<Keeper>,
     /// Ends what would not end by itself.
@@ -117,6 +123,7 @@ impl Application {
             server,
             store,
             delivery,
+            desk,
             uploader,
             keeper,
             stopping,
@@ -124,9 +131,15 @@ impl Application {
         } = self;
         let handle: ServerHandle = server.handle();
         let quiet = CancellationToken::new();
-        let pushing = tokio::spawn(delivery.run(quiet.clone()));
-        let uploading = tokio::spawn(uploader.run(quiet.clone()));
-        let watching = tokio::spawn(rules::watch(keeper, quiet.clone()));
+        let workers = [
+            ("delivery", tokio::spawn(delivery.run(quiet.clone()))),
+            ("desk", tokio::spawn(desk.run(quiet.clone()))),
+            ("uploader", tokio::spawn(uploader.run(quiet.clone()))),
+            (
+                "watcher of the rules",
+                tokio::spawn(rules::watch(keeper, quiet.clone())),
+            ),
+        ];
         let mut serving = tokio::spawn(server);
         let served = tokio::select! {
             served = &mut serving => served,
@@ -138,14 +151,10 @@ impl Application {
             }
         };
         quiet.cancel();
-        if let Err(error) = pushing.await {
-            tracing::error!(%error, "the delivery loop ended badly");
-        }
-        if let Err(error) = uploading.await {
-            tracing::error!(%error, "the uploader ended badly");
-        }
-        if let Err(error) = watching.await {
-            tracing::error!(%error, "the watcher of the rules ended badly");
+        for (worker, ended) in workers {
+            if let Err(error) = ended.await {
+                tracing::error!(%error, worker, "a worker ended badly");
+            }
         }
         store.close().await;
         tracing::info!("stopped");

@@ -13,12 +13,14 @@ use super::access::Access;
 use super::api::Events;
 use super::media::{Media, UPLOADS};
 use super::metrics::Metrics;
+use super::presence::Presence;
 use super::remote::Proxies;
 use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
 use super::{Application, Settings, Site, bind};
 use crate::clock::Clock;
 use crate::delivery::{Delivery, Renew};
+use crate::desk::{self, Desk};
 use crate::hook::HookCaller;
 use crate::model::desk::OnDuty;
 use crate::model::{AccountName, Time};
@@ -132,6 +134,8 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         Arc::clone(&media),
     );
     let (keeper, notice) = opened.await?;
+    let presence = Arc::<Presence>::default();
+    let desk = Arc::new(desk(settings, &store, &keeper, &clients, &presence));
     let can_push = clients.iter().map(|(name, client)| {
         let client = Arc::clone(client);
         let can: CanPush = Arc::new(move || client.can_push());
@@ -142,6 +146,10 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         ask_hook: ask_hook(settings, &metrics),
         media: ids_of(&uploader),
         on_duty: Arc::new(Arc::<OnDuty>::default),
+        hear: {
+            let desk = Arc::clone(&desk);
+            Arc::new(move |account, incoming, moved, now| desk.hear(account, incoming, moved, now))
+        },
     };
     let turns = Arc::new(Turns::new(
         Arc::clone(&store),
@@ -175,6 +183,8 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         proxies: Proxies::new(settings.trusted_proxies.clone()),
         max_skew: settings.max_skew,
         clock: settings.clock.clone(),
+        presence: Arc::clone(&presence),
+        desk: Arc::clone(&desk),
         turns,
         keeper: Arc::clone(&keeper),
         backtest: tokio::sync::Mutex::default(),
@@ -192,11 +202,36 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         address,
         store,
         delivery: Arc::new(delivery),
+        desk,
         uploader,
         keeper,
         stopping,
         notice,
     })
+}
+
+/// What the desk does by itself.
+fn desk(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    keeper: &Arc<Keeper>,
+    clients: &HashMap<AccountName, Arc<Client>>,
+    presence: &Arc<Presence>,
+) -> Desk {
+    let (clients, presence) = (clients.clone(), Arc::clone(presence));
+    let world = desk::World {
+        rules: keeper.shared(),
+        rules_changed: keeper.went_live(),
+        clock: settings.clock.clone(),
+        tell: Arc::new(|_alert| Box::pin(std::future::ready(Ok(())))),
+        last_look: Arc::new(move |id, name| presence.seen(id, name)),
+        can_push: Arc::new(move |account| {
+            clients.get(account).is_some_and(|client| client.can_push())
+        }),
+        on_duty: Arc::new(Arc::<OnDuty>::default),
+        observe: Arc::new(|_before, _after, _timer| {}),
+    };
+    Desk::new(Arc::clone(store), world)
 }
 
 fn ask_hook(settings: &Settings, metrics: &Arc<Metrics>) -> AskHook {

@@ -294,6 +294,12 @@ impl Follower {
         person.map_or(0, |person| person.window.left(now))
     }
 
+    /// Gets a customer-service message that another program of the account sends: it uses up the window.
+    pub fn is_pushed_elsewhere(&self) {
+        let now = self.account.platform.clock.now();
+        self.change(|person| person.window.spend(now));
+    }
+
     /// Refuses all messages of the account, or takes them again (48002).
     pub fn refuses_messages(&self, refuses: bool) {
         self.change(|person| person.refuses = refuses);

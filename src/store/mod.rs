@@ -13,8 +13,9 @@ use crate::model::conversation::Refusal;
 use crate::model::entry::{Priority, Push, Settled};
 use crate::model::media::Sha256Hash;
 use crate::model::{
-    AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, Incoming, MediaKind,
-    Message, MessageId, OpenId, Reply, RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
+    AccountName, Act, Actor, AgentName, ApiToken, Conversation, ConversationId, Incoming,
+    MediaKind, Message, MessageId, OpenId, Reply, RuleFiles, State, Time, Turn, TurnKey,
+    UploadedMedia,
 };
 use async_trait::async_trait;
 
@@ -71,7 +72,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         conversation: ConversationId,
         act: Act,
-        by: &AgentName,
+        by: &Actor,
         now: Time,
         seed: TurnKey,
     ) -> Result<Acted, ActError>;
@@ -218,6 +219,34 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error`] when it could not be written.
     async fn erase(&self, account: &AccountName, follower: &OpenId) -> Result<bool, Error>;
 
+    /// Says when something happens to a conversation by itself, from now on; looks at every conversation once. The
+    /// function is asked after every change of a conversation and must be quick.
+    fn set_alarms(&self, alarm: AlarmOf);
+
+    /// The conversations to which something is due by now, longest overdue first, at most `limit`.
+    fn due(&self, now: Time, limit: usize) -> Vec<Arc<Conversation>>;
+
+    /// When something is due next.
+    fn next_alarm_at(&self) -> Option<Time>;
+
+    /// Waits until something may be due earlier than before; may return early, never late.
+    async fn alarms_changed(&self);
+
+    /// How many conversations this person has to answer.
+    fn load(&self, agent: &AgentName) -> usize;
+
+    /// Notes when something that has a name happened last: what happens once a day happens once over a restart too. Durable
+    /// on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn mark(&self, name: &str, at: Time) -> Result<(), Error>;
+
+    /// What was noted last under this name.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    async fn marked(&self, name: &str) -> Result<Option<Time>, Error>;
     /// Overwrites what was said before this time, but not who said it when, nor answers that a follower may still get: in
     /// conversations and in their histories, oldest first. In small steps, other verbs go on meanwhile; broken off in the
     /// middle, by a crash too, it goes on there the next time. Durable on return. `before` is at least
@@ -226,12 +255,6 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`Error`] when something could not be read or written.
     async fn forget(&self, before: Time, now: Time) -> Result<(), Error>;
-
-    /// When [`Store::forget`] last came to its end.
-    ///
-    /// # Errors
-    /// [`Error`] when it cannot be read.
-    async fn forgotten_at(&self) -> Result<Option<Time>, Error>;
 
     /// Makes sure that nothing that was erased or forgotten can be found in any file of the store: `true` when there was
     /// something and files were written anew. Takes long, and for that time twice the room; other verbs go on meanwhile, but
@@ -259,6 +282,9 @@ pub trait Store: Send + Sync + 'static {
     /// Writes everything down and lets go of the files. Verbs after this fail.
     async fn close(&self);
 }
+
+/// When something happens to a conversation by itself next, if ever.
+pub type AlarmOf = Arc<dyn Fn(&Conversation) -> Option<Time> + Send + Sync>;
 
 /// What a claim found.
 #[derive(Debug)]
@@ -426,9 +452,9 @@ pub struct DeskFigures {
     pub account: AccountName,
     /// How many conversations are in each state, by priority.
     pub counts: Vec<(State, Priority, usize)>,
-    /// When the oldest episode was opened that waits for a person, by priority.
+    /// Since when the follower waits who waits the longest and whom nobody has claimed, by priority.
     pub oldest_waiting: Vec<(Priority, Time)>,
-    /// Conversations with people that are unanswered while their window ends within [`WINDOW_CLOSING`]; to the minute.
+    /// Conversations in which an answer is owed while their window ends within [`WINDOW_CLOSING`]; to the minute.
     pub windows_closing: usize,
     /// Answers that wait for a follower's next visit; to the hour.
     pub held_answers: usize,

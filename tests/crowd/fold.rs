@@ -9,8 +9,8 @@ use wxreply::model::conversation::{Act, Acted};
 use wxreply::model::entry::Settled;
 use wxreply::model::message::PushError;
 use wxreply::model::{
-    AccountName, AgentName, By, Change, Conversation, ConversationId, Delivery, Direction, Entry,
-    Incoming, MessageId, Reply, Time, Turn, TurnKey,
+    AccountName, Actor, AgentName, By, Change, Conversation, ConversationId, Delivery, Direction,
+    Entry, Incoming, MessageId, Reply, Time, Turn, TurnKey,
 };
 
 /// One line of a history as the API shows it.
@@ -117,8 +117,9 @@ impl Fold<'_> {
             key: None,
             last_seen: None,
             can_push: self.can_push,
+            hold: false,
         };
-        let acted = known.act(&act, &by, line.at, TurnKey::of_text(&line.id));
+        let acted = known.act(&act, &Actor::agent(by), line.at, TurnKey::of_text(&line.id));
         let Ok(Acted::Change(change)) = acted else {
             panic!("{acted:?} of {line:?}");
         };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use wxreply::model::entry::{Move, Priority, Push, Reason, Spoken};
 use wxreply::model::{
-    AccountName, Act, AgentName, Answer, By, Content, Conversation, Delivery, Form, Incoming,
-    MessageId, OpenId, Reply, RuleId, Time, Turn, TurnKey,
+    AccountName, Act, Actor, AgentName, Answer, By, Content, Conversation, Delivery, Form,
+    Incoming, MessageId, OpenId, Reply, RuleId, Time, Turn, TurnKey,
 };
 use wxreply::store::{Claim, Error, Store, Ticket};
 
@@ -25,8 +25,8 @@ pub fn follower(name: &str) -> OpenId {
     OpenId::parse(format!("o{name}")).unwrap()
 }
 
-pub fn agent(name: &str) -> AgentName {
-    AgentName::parse(name).unwrap()
+pub fn agent(name: &str) -> Actor {
+    Actor::agent(AgentName::parse(name).unwrap())
 }
 
 pub fn key(name: &str) -> TurnKey {
@@ -140,6 +140,7 @@ pub fn reply(text: &str, key: Option<&str>) -> Act {
         key: key.map(Into::into),
         last_seen: None,
         can_push: true,
+        hold: false,
     }
 }
 

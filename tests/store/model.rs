@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use wxreply::model::conversation::{Acted, note};
+use wxreply::model::conversation::{Acted, line};
 use wxreply::model::entry::{Change, Move, Outcome, Priority, Reason, Settled};
 use wxreply::model::message::PushError;
 use wxreply::model::{
@@ -39,7 +39,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         12 => (from.clone(), 0..10_u8, prop_oneof![20 => 1..80_usize, 1 => Just(30_000)])
             .prop_map(|(from, kind, words)| Step::Turn { from, kind, words }),
         4 => any::<prop::sample::Index>().prop_map(|at| Step::Repeat { turn: at.index(1 << 20) }),
-        8 => (from.clone(), 0..2_u8, 0..10_u8).prop_map(|(from, by, kind)| Step::Act { from, by, kind }),
+        8 => (from.clone(), 0..2_u8, 0..19_u8).prop_map(|(from, by, kind)| Step::Act { from, by, kind }),
         3 => Just(Step::Take),
         3 => (0..5_u8).prop_map(|kind| Step::Settle { kind }),
         1 => any::<prop::sample::Index>().prop_map(|at| Step::Late { turn: at.index(1 << 20) }),
@@ -90,7 +90,6 @@ impl Fold {
                         .map(wxreply::model::entry::Push::message),
                 );
             }
-            Change::Noted { id, by, text } => self.lines.push(note(*id, by, text, entry.at)),
             Change::Replied { push, .. } => self.lines.push(push.message()),
             Change::Late { push, .. } => {
                 for line in self.lines.iter_mut().filter(|line| line.id == push.id) {
@@ -109,7 +108,7 @@ impl Fold {
                     (line.delivery, line.error) = (delivery, error.clone());
                 }
             }
-            _ => {}
+            _ => self.lines.extend(line(entry)),
         }
         for push in &conversation.pushes {
             for line in self.lines.iter_mut().filter(|line| line.id == push.id) {
@@ -243,6 +242,23 @@ fn act(kind: u8) -> Act {
             tags: vec!["vip".into(), "老客户".into()],
         },
         7 => Act::Tag { tags: Vec::new() },
+        8 => Act::Assign {
+            to: agent("2").name,
+            reason: "下班".into(),
+        },
+        9 => Act::HandBack,
+        10 => Act::Snooze { until: at(9_999) },
+        11 => Act::Prioritise {
+            priority: Priority::High,
+        },
+        12 => Act::Remark {
+            remark: "王太太".into(),
+        },
+        13 => Act::Elsewhere {
+            text: "电话里说了".into(),
+        },
+        14 => Act::Seen,
+        15 => Act::Acknowledge,
         _ => reply("答", None),
     }
 }

@@ -1,9 +1,18 @@
 //! Makes a conversation what it is after an entry: the fold that live state, replay and tests share.
 //! Owns: what each change does. Uses: model only. Never: refuses; what may happen was decided before it was written.
 
-use super::{Conversation, KEYS_KEPT, QUESTIONS_KEPT, REPEAT_WITHIN, State, note};
-use crate::model::entry::{Answer, Change, Entry, Move, Push, Settled, Turn};
-use crate::model::{By, Content, Delivery, EventKind, MessageId, Remembered, Time};
+use std::sync::Arc;
+
+use super::lines::{assigned, elsewhere, note, unassigned};
+use super::{
+    Conversation, Desk, KEYS_KEPT, QUESTIONS_KEPT, REPEAT_WITHIN, State, Timer, Trigger, next,
+};
+use crate::model::entry::{
+    Answer, Change, Entry, Move, Outcome, Priority, Push, Reason, Settled, Turn,
+};
+use crate::model::{
+    AgentName, By, Content, Delivery, EventKind, MessageId, Remembered, Reply, Time,
+};
 
 /// Answers that wait for a visit are waited for in vain after [`HELD_FOR`](super::HELD_FOR).
 fn is_forgotten(push: &Push, before: Time) -> bool {
@@ -21,45 +30,14 @@ impl Conversation {
         }
         match &entry.change {
             Change::Turn(turn) => self.apply_turn(turn, now),
-            Change::Claimed { by } => {
-                self.forget_dialogue();
-                self.state = State::Assigned;
-                self.owner = Some(by.clone());
-                self.outcome = None;
-                self.unread = 0;
-            }
-            Change::Released { .. } => {
-                self.state = State::Waiting;
-                self.owner = None;
-            }
-            Change::Closed { outcome, .. } => {
-                self.state = State::Closed;
-                self.owner = None;
-                self.outcome = Some(*outcome);
-                self.unread = 0;
-            }
+            Change::Claimed { by } => self.take(by, false, now),
+            Change::Released { .. } => self.leave(now),
+            Change::Closed { outcome, .. } => self.end(*outcome, now),
             Change::Noted { id, by, text } => {
+                self.signs(by, now);
                 self.last_message = Some(note(*id, by, text, now));
             }
-            Change::Replied { push, key } => {
-                self.forget_dialogue();
-                self.owner.clone_from(&push.agent);
-                self.outcome = None;
-                self.unread = 0;
-                self.state = if push.state == Delivery::Held {
-                    State::Held
-                } else {
-                    State::Assigned
-                };
-                if let Some(key) = key {
-                    if self.keys.len() >= KEYS_KEPT {
-                        self.keys.remove(0);
-                    }
-                    self.keys.push((key.clone(), push.id));
-                }
-                self.last_message = Some(push.message());
-                self.pushes.push(push.clone());
-            }
+            Change::Replied { push, key } => self.apply_reply(push, key.as_deref(), now),
             Change::Late { push, .. } => {
                 if let Some(last) = self.last_message.as_mut().filter(|last| last.id == push.id) {
                     *last = push.message();
@@ -82,6 +60,220 @@ impl Conversation {
             Change::Settled { push, result } => self.apply_settled(*push, result, now),
             Change::Tagged { tags, .. } => self.remember(|known| known.tags.clone_from(tags)),
             Change::Forgotten { before } => self.apply_forgotten(*before),
+            Change::Assigned { id, by, to, reason } => {
+                self.take(to, by != to, now);
+                if let Some(line) = assigned(*id, by, to, reason, now) {
+                    self.last_message = Some(line);
+                }
+            }
+            Change::Unassigned { id, from, why } => {
+                if self.is_owned_by(from) {
+                    self.leave(now);
+                    self.last_message = Some(unassigned(*id, from, why, now));
+                }
+            }
+            Change::HandedBack { .. } => self.to_bot(Trigger::HandedBack, now),
+            Change::Snoozed { until, .. } => {
+                self.go(Trigger::Snoozed, now);
+                self.desk_mut().snoozed_until = Some(*until);
+                self.unread = 0;
+            }
+            Change::Prioritised { priority, .. } => {
+                self.priority = *priority;
+                let desk = self.desk_mut();
+                desk.alerts = 0;
+                desk.is_breached = false;
+            }
+            Change::Remarked { remark, .. } => {
+                self.desk_mut().remark = Some(remark.clone()).filter(|remark| !remark.is_empty());
+            }
+            Change::Acknowledged { .. } => self.desk_mut().is_missed = false,
+            Change::Elsewhere { id, by, text } => {
+                self.take(by, false, now);
+                self.answered(by, now);
+                self.go(Trigger::Delivered, now);
+                self.last_message = Some(elsewhere(*id, by, text, now));
+            }
+            Change::ToDesk { agent, .. } => self.desk_mut().to_desk = Some(agent.clone()),
+            Change::Seen { by } => self.signs(by, now),
+            Change::Elapsed { timer } => self.apply_timer(*timer, now),
+            Change::Uncollected { pushes } => {
+                self.pushes.retain(|push| !pushes.contains(&push.id));
+                if self.state == State::Held
+                    && !self.pushes.iter().any(|push| push.state == Delivery::Held)
+                {
+                    self.go(Trigger::HeldExpired, now);
+                    self.miss(now);
+                }
+            }
+        }
+    }
+
+    /// Changes the state as the transition function says; where it says nothing, nothing changes.
+    fn go(&mut self, trigger: Trigger, now: Time) {
+        let Some(state) = next(self.state, trigger) else {
+            return;
+        };
+        if state != self.state {
+            self.state = state;
+            if state != State::Bot || self.desk.is_some() {
+                self.desk_mut().since = now;
+            }
+        }
+    }
+
+    fn desk_mut(&mut self) -> &mut Desk {
+        self.desk.get_or_insert_default()
+    }
+
+    /// A sign of the owner.
+    fn signs(&mut self, by: &AgentName, now: Time) {
+        if self.is_owned_by(by) {
+            self.desk_mut().seen_at = now;
+        }
+    }
+
+    /// Somebody has it from now on.
+    fn take(&mut self, by: &AgentName, is_given: bool, now: Time) {
+        self.forget_dialogue();
+        if !self.state.is_open() {
+            self.open(Reason::Asked, Priority::Normal, None, now);
+            // Nobody asked: a person came by.
+            self.reason = None;
+        }
+        self.own(by, is_given, now);
+    }
+
+    fn own(&mut self, by: &AgentName, is_given: bool, now: Time) {
+        self.go(Trigger::Claimed, now);
+        self.owner = Some(by.clone());
+        self.outcome = None;
+        self.unread = 0;
+        let desk = self.desk_mut();
+        desk.seen_at = now;
+        desk.is_given = is_given;
+        desk.is_missed = false;
+        if is_given {
+            desk.since = now;
+            desk.alerts = 0;
+        }
+    }
+
+    /// Nobody has it any more.
+    fn leave(&mut self, now: Time) {
+        self.go(Trigger::Released, now);
+        self.owner = None;
+        if let Some(desk) = self.desk.as_deref_mut() {
+            desk.is_given = false;
+            desk.alerts = 0;
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome, now: Time) {
+        self.go(Trigger::Closed, now);
+        self.owner = None;
+        self.outcome = Some(outcome);
+        self.unread = 0;
+        let desk = self.desk_mut();
+        desk.settle();
+        desk.is_missed = false;
+        desk.to_desk = None;
+    }
+
+    /// It ended without an answer.
+    fn miss(&mut self, _now: Time) {
+        self.owner = None;
+        self.outcome = Some(Outcome::Missed);
+        self.unread = 0;
+        let desk = self.desk_mut();
+        desk.settle();
+        desk.is_missed = true;
+        desk.missed = desk.missed.saturating_add(1);
+    }
+
+    fn to_bot(&mut self, trigger: Trigger, now: Time) {
+        self.go(trigger, now);
+        if self.state == State::Bot {
+            self.owner = None;
+            self.unread = 0;
+            if let Some(desk) = self.desk.as_deref_mut() {
+                desk.settle();
+            }
+        }
+    }
+
+    /// An episode begins.
+    fn open(&mut self, reason: Reason, priority: Priority, note: Option<&Arc<str>>, now: Time) {
+        self.opened_at = now;
+        self.reason = Some(reason);
+        self.reason_note = note.cloned();
+        self.priority = priority;
+        self.outcome = None;
+        self.owner = None;
+        let desk = self.desk_mut();
+        desk.settle();
+        desk.first_answer_at = None;
+        desk.is_given = false;
+        desk.alerts = 0;
+        desk.review_asked = false;
+        desk.snoozed_until = None;
+        desk.episodes = desk.episodes.saturating_add(1);
+    }
+
+    /// A person's answer has reached the follower.
+    fn answered(&mut self, by: &AgentName, now: Time) {
+        self.answered_at = Some(now);
+        let desk = self.desk_mut();
+        desk.last_agent = Some(by.clone());
+        desk.first_answer_at.get_or_insert(now);
+        desk.settle();
+    }
+
+    fn apply_reply(&mut self, push: &Push, key: Option<&str>, now: Time) {
+        let Some(by) = push.agent.clone() else {
+            return;
+        };
+        self.take(&by, false, now);
+        let desk = self.desk_mut();
+        desk.last_agent = Some(by);
+        desk.settle();
+        if push.state == Delivery::Held {
+            desk.review_asked = false;
+            self.go(Trigger::Kept, now);
+        }
+        if let Some(key) = key {
+            if self.keys.len() >= KEYS_KEPT {
+                self.keys.remove(0);
+            }
+            self.keys.push((key.into(), push.id));
+        }
+        self.last_message = Some(push.message());
+        self.pushes.push(push.clone());
+    }
+
+    fn apply_timer(&mut self, timer: Timer, now: Time) {
+        match timer {
+            Timer::ClaimTimeout => self.leave(now),
+            Timer::Quiet => self.to_bot(Trigger::Quiet, now),
+            Timer::Snooze => {
+                let owned = self.owner.is_some();
+                self.go(Trigger::Woke { owned }, now);
+                let desk = self.desk_mut();
+                desk.snoozed_until = None;
+                desk.seen_at = now;
+                desk.alerts = 0;
+            }
+            Timer::Alert { count } => self.desk_mut().alerts = count,
+            Timer::Breach => self.desk_mut().is_breached = true,
+            Timer::Window { warned } => self.desk_mut().warned = warned,
+            Timer::Missed => {
+                self.go(Trigger::WindowPassed, now);
+                self.miss(now);
+            }
+            Timer::External => self.to_bot(Trigger::Returned, now),
+            Timer::Review => self.desk_mut().review_asked = true,
+            // Written as what was not collected.
+            Timer::HeldExpiry => {}
         }
     }
 
@@ -158,7 +350,69 @@ impl Conversation {
             noted,
             ..
         } = &turn.answer;
-        let is_message = match &turn.incoming.content {
+        let is_message = self.opens(&turn.incoming.content, now);
+        if is_message {
+            self.last_inbound = Some(turn.inbound_id(now));
+        }
+        let is_given = |push: &Push| given.contains(&push.id);
+        let author = self
+            .pushes
+            .iter()
+            .rfind(|push| is_given(push) && push.by == By::Agent)
+            .and_then(|push| push.agent.clone());
+        self.pushes.retain(|push| !is_given(push));
+        if let Some(author) = author {
+            self.answered(&author, now);
+        }
+        if let Some(question) = question {
+            self.questions
+                .retain(|(_, at)| now.since(*at) <= REPEAT_WITHIN);
+            if self.questions.len() >= QUESTIONS_KEPT {
+                self.questions.remove(0);
+            }
+            self.questions.push((*question, now));
+        }
+        match own.as_ref().map(|own| (own.by, &own.reply)) {
+            Some((By::Ack, _)) => self.acked_at = Some(now),
+            Some((By::Crisis, _)) => {
+                self.acked_at = Some(now);
+                self.desk_mut().crisis_at = Some(now);
+            }
+            Some((_, Reply::Transfer { .. })) if self.desk.is_some() => {
+                self.desk_mut().to_desk = None;
+            }
+            _ => {}
+        }
+        self.pushes.extend(push.clone());
+        self.pushes.extend(more.iter().cloned());
+        if !noted.is_empty() {
+            self.remember(|known| noted.iter().for_each(|noted| known.apply(noted, now)));
+        }
+        if let Some(moved) = moved {
+            self.apply_move(moved, now);
+        }
+        if is_message && self.state != State::Bot && self.state != State::Closed {
+            self.unread = self.unread.saturating_add(1);
+            if matches!(self.state, State::Waiting | State::Assigned)
+                && matches!(
+                    moved,
+                    Some(
+                        Move::Escalate { .. }
+                            | Move::Assign { .. }
+                            | Move::Raise { .. }
+                            | Move::Owner
+                    )
+                )
+            {
+                self.desk_mut().owe(now);
+            }
+        }
+        self.last_message = turn.own(now).or_else(|| Some(turn.inbound(now)));
+    }
+
+    /// What the message opens of WeChat's window. Says whether it is a message.
+    fn opens(&mut self, content: &Content, now: Time) -> bool {
+        match content {
             Content::Event(event) => {
                 if event.kind.opens_tap_window() {
                     self.window.tap(now);
@@ -178,42 +432,7 @@ impl Conversation {
                 self.window.message(now);
                 true
             }
-        };
-        if is_message {
-            self.last_inbound = Some(turn.inbound_id(now));
         }
-        let is_given = |push: &Push| given.contains(&push.id);
-        let from_person = self
-            .pushes
-            .iter()
-            .any(|push| is_given(push) && push.by == By::Agent);
-        self.pushes.retain(|push| !is_given(push));
-        if from_person {
-            self.answered_at = Some(now);
-        }
-        if let Some(question) = question {
-            self.questions
-                .retain(|(_, at)| now.since(*at) <= REPEAT_WITHIN);
-            if self.questions.len() >= QUESTIONS_KEPT {
-                self.questions.remove(0);
-            }
-            self.questions.push((*question, now));
-        }
-        if own.as_ref().is_some_and(|own| own.by == By::Ack) {
-            self.acked_at = Some(now);
-        }
-        self.pushes.extend(push.clone());
-        self.pushes.extend(more.iter().cloned());
-        if !noted.is_empty() {
-            self.remember(|known| noted.iter().for_each(|noted| known.apply(noted, now)));
-        }
-        if let Some(moved) = moved {
-            self.apply_move(moved, now);
-        }
-        if is_message && self.state != State::Bot && self.state != State::Closed {
-            self.unread = self.unread.saturating_add(1);
-        }
-        self.last_message = turn.own(now).or_else(|| Some(turn.inbound(now)));
     }
 
     fn apply_move(&mut self, moved: &Move, now: Time) {
@@ -222,61 +441,78 @@ impl Conversation {
                 reason,
                 priority,
                 note,
-            }
-            | Move::Raise {
-                reason,
-                priority,
-                note,
-            }
-            | Move::Assign {
-                reason,
-                priority,
-                note,
-                ..
             } => {
-                // A person may have taken it since the turn was decided.
-                let is_open = matches!(
+                let stays = matches!(
                     self.state,
                     State::Waiting | State::Assigned | State::Held | State::Snoozed
                 );
-                if !is_open {
-                    self.opened_at = now;
+                self.escalate(stays, *reason, *priority, note.as_ref(), now);
+            }
+            Move::Raise {
+                reason,
+                priority,
+                note,
+            } => {
+                let stays = self.state.is_open();
+                if stays && *priority < self.priority {
                     self.reason = Some(*reason);
                     self.reason_note.clone_from(note);
-                    self.priority = *priority;
-                    self.outcome = None;
-                    self.owner = None;
-                } else {
-                    self.priority = self.priority.min(*priority);
+                    let desk = self.desk_mut();
+                    desk.alerts = 0;
+                    desk.is_breached = false;
                 }
-                self.state = if self.owner.is_some() {
-                    State::Assigned
+                self.escalate(stays, *reason, *priority, note.as_ref(), now);
+            }
+            Move::Assign {
+                to,
+                reason,
+                priority,
+                note,
+            } => {
+                // A person may have taken it since the turn was decided.
+                if self.state == State::Assigned {
+                    self.priority = self.priority.min(*priority);
                 } else {
-                    State::Waiting
-                };
+                    let stays = self.state.is_open() && self.state != State::Follower;
+                    self.escalate(stays, *reason, *priority, note.as_ref(), now);
+                    self.own(to, true, now);
+                }
             }
             Move::Owner => {
-                self.state = if self.owner.is_some() {
-                    State::Assigned
-                } else {
-                    State::Waiting
-                };
+                let owned = self.owner.is_some();
+                if self.state == State::Snoozed {
+                    self.desk_mut().snoozed_until = None;
+                }
+                if owned && self.state != State::Assigned {
+                    // The owner has as long as after a claim.
+                    let desk = self.desk_mut();
+                    desk.seen_at = now;
+                }
+                self.go(Trigger::Wrote { owned }, now);
             }
             Move::Follower => {
-                self.state = if self.held(now).next().is_some() {
-                    State::Held
+                let is_held = self.held(now).next().is_some();
+                let trigger = if is_held {
+                    Trigger::Kept
                 } else {
-                    State::Follower
+                    Trigger::Collected
                 };
+                self.go(trigger, now);
             }
-            Move::Bot if self.state == State::Assigned => {}
             Move::Bot => {
-                self.state = State::Bot;
-                self.owner = None;
-                self.unread = 0;
+                let trigger = match self.state {
+                    State::Waiting => Trigger::Cancelled,
+                    State::External => Trigger::Returned,
+                    _ => Trigger::Quiet,
+                };
+                self.to_bot(trigger, now);
             }
             Move::External { until } => {
-                self.state = State::External;
+                if self.state != State::External {
+                    self.owner = None;
+                    self.go(Trigger::Transferred, now);
+                    self.desk_mut().settle();
+                }
                 self.external_until = Some(*until);
             }
             Move::Unsubscribed => {
@@ -285,20 +521,44 @@ impl Conversation {
                         push.state = Delivery::Held;
                     }
                 }
-                if matches!(self.state, State::Assigned | State::Follower)
-                    && self.held(now).next().is_some()
-                {
-                    self.state = State::Held;
+                if self.held(now).next().is_some() {
+                    self.go(Trigger::Kept, now);
                 }
             }
         }
+    }
+
+    /// A person must answer; where it `stays`, the episode goes on.
+    fn escalate(
+        &mut self,
+        stays: bool,
+        reason: Reason,
+        priority: Priority,
+        note: Option<&Arc<str>>,
+        now: Time,
+    ) {
+        if stays {
+            self.priority = self.priority.min(priority);
+            self.desk_mut().snoozed_until = None;
+        } else {
+            self.open(reason, priority, note, now);
+        }
+        let owned = self.owner.is_some();
+        if owned && self.state != State::Assigned {
+            self.desk_mut().seen_at = now;
+        }
+        self.go(Trigger::Escalated { owned }, now);
     }
 
     fn apply_settled(&mut self, id: MessageId, result: &Settled, now: Time) {
         let Some(at) = self.pushes.iter().position(|push| push.id == id) else {
             return;
         };
-        let from_agent = self.pushes.get(at).is_some_and(|push| push.by == By::Agent);
+        let author = self
+            .pushes
+            .get(at)
+            .filter(|push| push.by == By::Agent)
+            .and_then(|push| push.agent.clone());
         let finish = |conversation: &mut Self, delivery, error| {
             let mut push = conversation.pushes.remove(at);
             push.state = delivery;
@@ -309,10 +569,17 @@ impl Conversation {
             Settled::Sent => {
                 self.window.spend(now);
                 finish(self, Delivery::Sent, None);
-                if from_agent {
-                    self.answered_at = Some(now);
-                    if self.state == State::Assigned && self.unread == 0 {
-                        self.state = State::Follower;
+                if let Some(author) = author {
+                    let owed = self.desk().asked_at;
+                    let unanswered = self.desk().unanswered.clone();
+                    self.answered(&author, now);
+                    if self.unread == 0 {
+                        self.go(Trigger::Delivered, now);
+                    } else {
+                        // What came since the answer was written is still to be answered.
+                        let desk = self.desk_mut();
+                        desk.asked_at = owed;
+                        desk.unanswered = unanswered;
                     }
                 }
             }
@@ -327,6 +594,9 @@ impl Conversation {
                     45047 => self.window.exhaust(),
                     _ => {}
                 }
+                if matches!(error.code, 45015 | 45047) {
+                    self.desk_mut().refused = Some((error.code, now));
+                }
                 self.with_push(id, |push| {
                     push.state = Delivery::Held;
                     push.error = Some(error.clone());
@@ -338,15 +608,28 @@ impl Conversation {
                         push.error = Some(error.clone());
                     }
                 }
-                if from_agent && matches!(self.state, State::Assigned | State::Follower) {
-                    self.state = State::Held;
+                if author.is_some() {
+                    self.go(Trigger::Kept, now);
                 }
             }
-            Settled::Failed { error } => finish(self, Delivery::Failed, Some(error.clone())),
+            Settled::Failed { error } => {
+                finish(self, Delivery::Failed, Some(error.clone()));
+                self.owes_again(author.is_some(), now);
+            }
             Settled::Unknown { error } => {
                 self.window.spend(now);
                 finish(self, Delivery::Unknown, Some(error.clone()));
+                self.owes_again(author.is_some(), now);
             }
+        }
+    }
+
+    /// An answer that did not arrive for sure is no answer.
+    fn owes_again(&mut self, is_from_person: bool, now: Time) {
+        if is_from_person && self.state == State::Assigned {
+            let desk = self.desk_mut();
+            desk.seen_at = desk.seen_at.max(now);
+            desk.asked_at.get_or_insert(now);
         }
     }
 

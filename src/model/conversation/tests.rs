@@ -5,8 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::entry::{Answer, Entry, Move, Settled, Spoken, Turn};
-use crate::model::{Content, Event, EventKind, Incoming};
+use crate::model::Reply;
+use crate::model::entry::{Answer, Change, Entry, Move, Settled, Spoken, Turn};
+use crate::model::{By, Content, Event, EventKind, Incoming, TurnKey};
 
 const START: Time = Time::from_millis(1_718_200_000_000);
 
@@ -79,13 +80,19 @@ fn reply(words: &str) -> Act {
         key: None,
         last_seen: None,
         can_push: true,
+        hold: false,
     }
 }
 
 /// Acts and applies at once, `n` seconds after the start.
 fn act(conversation: &mut Conversation, n: u64, by: &str, act: &Act) -> Result<Acted, Refusal> {
     let at = START.plus(Duration::from_secs(n));
-    let acted = conversation.act(act, &agent(by), at, TurnKey::of_text(&format!("act {n}")))?;
+    let acted = conversation.act(
+        act,
+        &Actor::agent(agent(by)),
+        at,
+        TurnKey::of_text(&format!("act {n}")),
+    )?;
     if let Acted::Change(change) = &acted {
         conversation.apply(&Entry {
             at,
@@ -175,6 +182,7 @@ fn the_same_key_is_the_same_answer() {
         key: Some("k1".into()),
         last_seen: None,
         can_push: true,
+        hold: false,
     };
     act(&mut conversation, 2, "lili", &keyed).unwrap();
     let made = conversation.pushes[0].id;
@@ -196,6 +204,7 @@ fn an_answer_written_before_the_last_word_is_refused() {
         key: None,
         last_seen: seen,
         can_push: true,
+        hold: false,
     };
     assert_eq!(
         act(&mut conversation, 6, "lili", &stale),
@@ -206,6 +215,7 @@ fn an_answer_written_before_the_last_word_is_refused() {
         key: None,
         last_seen: conversation.last_inbound,
         can_push: true,
+        hold: false,
     };
     assert!(act(&mut conversation, 6, "lili", &fresh).is_ok());
 }
@@ -275,6 +285,7 @@ fn an_account_that_cannot_push_holds_at_once() {
         key: None,
         last_seen: None,
         can_push: false,
+        hold: false,
     };
     act(&mut conversation, 2, "lili", &held).unwrap();
     assert_eq!(conversation.state, State::Held);
@@ -450,6 +461,7 @@ fn an_answer_that_nobody_collected_in_time_holds_nothing_back() {
         key: None,
         last_seen: None,
         can_push: false,
+        hold: false,
     };
     act(&mut conversation, 2, "lili", &held).unwrap();
     let eight_days = 8 * 24 * 3600;

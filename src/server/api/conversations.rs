@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::listing::{Narrowed, cursor_after};
 use super::shapes::{
     Close, ConversationShape, ConversationWithMessages, ConversationsShape, ListQuery,
-    MessageShape, NewReply, Note, ProblemShape, RepliedShape, ShowQuery, Tags,
+    MessageShape, NewReply, Note, PresenceShape, ProblemShape, RepliedShape, ShowQuery, Tags,
 };
 use super::{cursor, json_body};
 use crate::model::{
@@ -50,7 +50,7 @@ pub(super) async fn list(
     let narrowed = Narrowed::of(&wanted)?;
     let query = narrowed.apply(store_query(wanted, &caller)?)?;
     let page = site.store.conversations(&query).await?;
-    let now = site.clock.now();
+    let (now, rules) = (site.clock.now(), site.keeper.active());
     let next = page
         .conversations
         .last()
@@ -59,7 +59,7 @@ pub(super) async fn list(
     let conversations = page
         .conversations
         .iter()
-        .map(|conversation| ConversationShape::new(conversation, now))
+        .map(|conversation| ConversationShape::new(conversation, rules.set.settings(), now))
         .collect();
     Ok(Json(ConversationsShape {
         conversations,
@@ -95,8 +95,13 @@ pub(super) async fn show(
         .store
         .messages(conversation.id, before, HISTORY)
         .await?;
+    let looking = site.presence.of(conversation.id, site.clock.now());
+    let presence = looking.into_iter().map(|one| PresenceShape {
+        name: one.name,
+        typing: one.is_typing,
+    });
     Ok(Json(
-        ConversationShape::new(&conversation, site.clock.now()).with(messages),
+        shape(&site, &conversation).with(messages, presence.collect()),
     ))
 }
 
@@ -250,6 +255,7 @@ pub(super) async fn reply(
         text,
         idempotency_key: key,
         last_seen,
+        hold,
     } = json_body(&request, payload).await?;
     if key
         .as_ref()
@@ -271,6 +277,7 @@ pub(super) async fn reply(
         key,
         last_seen,
         can_push,
+        hold,
     };
     let acted = acted(&site, &caller, conversation.id, act, last_seen).await?;
     let message = acted
@@ -281,7 +288,7 @@ pub(super) async fn reply(
 }
 
 /// Does something that answers with the conversation.
-async fn act(
+pub(super) async fn act(
     site: &Site,
     caller: &Caller,
     id: &str,
@@ -289,10 +296,13 @@ async fn act(
 ) -> Result<Json<ConversationShape>, Problem> {
     let conversation = reached(site, caller, id).await?;
     let acted = acted(site, caller, conversation.id, act, None).await?;
-    Ok(Json(ConversationShape::new(
-        &acted.conversation,
-        site.clock.now(),
-    )))
+    Ok(Json(shape(site, &acted.conversation)))
+}
+
+/// A conversation as it stands now.
+fn shape(site: &Site, conversation: &Conversation) -> ConversationShape {
+    let rules = site.keeper.active();
+    ConversationShape::new(conversation, rules.set.settings(), site.clock.now())
 }
 
 async fn acted(
@@ -304,7 +314,7 @@ async fn acted(
 ) -> Result<store::Acted, Problem> {
     match site
         .store
-        .act(id, act, &caller.name, site.clock.now(), chance::seed())
+        .act(id, act, &caller.actor(), site.clock.now(), chance::seed())
         .await
     {
         Ok(acted) => Ok(acted),
@@ -363,7 +373,7 @@ async fn written(
 }
 
 /// The conversation with this id, if the caller reaches its account.
-async fn reached(
+pub(super) async fn reached(
     site: &Site,
     caller: &Caller,
     id: &str,

@@ -119,21 +119,23 @@ fn priority(word: &str) -> Option<Priority> {
     }
 }
 
-/// What presses most: the priority, then the window that ends first. One that is over already comes before those that are
-/// open; where none was ever opened, the time since which somebody waits counts.
+/// What presses most: danger, then promises that were broken, then the priority; of one level, the window that shuts first. One
+/// that has shut comes before those that are open; where there is none, it counts since when somebody waits.
 fn urgency(conversation: &Conversation) -> (u8, Time) {
+    let desk = conversation.desk();
     let level = match conversation.priority {
         Priority::Urgent => 0,
-        Priority::High => 1,
-        Priority::Normal => 2,
-        Priority::Low => 3,
+        _ if desk.is_breached => 1,
+        Priority::High => 2,
+        Priority::Normal => 3,
+        Priority::Low => 4,
     };
-    // From the beginning of time every window that was ever opened lies ahead.
-    let until = conversation.window.until(Time::from_millis(1));
-    (level, until.unwrap_or(conversation.opened_at))
+    let until = conversation.window.closes_at();
+    let since = desk.asked_at.unwrap_or(conversation.opened_at);
+    (level, until.unwrap_or(since))
 }
 
-/// Looks for a text: in what people call the follower and in the newest message, both in their normal form, at the beginning
+/// Looks for a text: in what people call the follower, remark and tags, and in the newest message, both in their normal form, at the beginning
 /// of the openid, and as the alias.
 fn search(text: &str) -> Search {
     let text = text.trim().to_owned();
@@ -147,6 +149,7 @@ fn search(text: &str) -> Search {
         let follower = &conversation.follower;
         follower.as_str().starts_with(&text)
             || alias.is_some_and(|alias| alias == follower.alias_number())
+            || conversation.desk().remark.as_deref().is_some_and(holds)
             || conversation.tags().iter().any(|tag| holds(tag))
             || conversation
                 .last_message

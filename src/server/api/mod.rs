@@ -1,6 +1,7 @@
 //! Serves version 1 of the JSON API.
 //! Owns: its routes and its document. Uses: store, turn, model. Never: cookies; WeChat's callback.
 
+mod acts;
 mod backtest;
 mod conversations;
 mod cursor;
@@ -73,6 +74,26 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
         .service(
             resource("/conversations/{id}/tags", "POST").route(web::post().to(conversations::tag)),
         )
+        .service(resource("/conversations/{id}/assign", "POST").route(web::post().to(acts::assign)))
+        .service(
+            resource("/conversations/{id}/handback", "POST").route(web::post().to(acts::hand_back)),
+        )
+        .service(resource("/conversations/{id}/snooze", "POST").route(web::post().to(acts::snooze)))
+        .service(
+            resource("/conversations/{id}/priority", "POST")
+                .route(web::post().to(acts::prioritise)),
+        )
+        .service(resource("/conversations/{id}/remark", "POST").route(web::post().to(acts::remark)))
+        .service(
+            resource("/conversations/{id}/acknowledge", "POST")
+                .route(web::post().to(acts::acknowledge)),
+        )
+        .service(
+            resource("/conversations/{id}/elsewhere", "POST")
+                .route(web::post().to(acts::elsewhere)),
+        )
+        .service(resource("/conversations/{id}/desk", "POST").route(web::post().to(acts::to_desk)))
+        .service(resource("/conversations/{id}/presence", "POST").route(web::post().to(acts::look)))
         .service(resource("/events", "GET").route(web::get().to(events::follow)))
         .service(
             resource("/tokens", "GET, POST")
@@ -166,6 +187,15 @@ async fn json_body_up_to<T: DeserializeOwned>(
         conversations::note,
         conversations::reply,
         conversations::tag,
+        acts::assign,
+        acts::hand_back,
+        acts::snooze,
+        acts::prioritise,
+        acts::remark,
+        acts::acknowledge,
+        acts::elsewhere,
+        acts::to_desk,
+        acts::look,
         events::follow,
         tokens::list,
         tokens::add,

@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::rule_shapes::{DiagnosticShape, FileConflictShape};
 use crate::model::Conversation;
+use crate::model::desk::DeskSettings;
 use crate::model::entry::{Outcome, Priority, Reason};
 use crate::model::message::PushError;
 use crate::model::{
@@ -50,6 +51,31 @@ pub(super) struct ConversationShape {
     window_until: Option<Time>,
     /// How many pushes WeChat still allows.
     quota_left: u8,
+    /// What opened the window, and what was sent of it; `null` when it is shut.
+    #[schema(required)]
+    window: Option<WindowShape>,
+    /// What WeChat last said against this forecast: 45015 (shut) or 45047 (used up).
+    #[schema(required)]
+    window_refused: Option<RefusedShape>,
+    /// Since when a person's answer is owed.
+    #[schema(required, value_type = Option<String>, format = "date-time")]
+    asked_at: Option<Time>,
+    /// Until when a person has promised to answer, or can.
+    #[schema(required, value_type = Option<String>, format = "date-time")]
+    answer_due: Option<Time>,
+    /// Whether that time has passed.
+    breached: bool,
+    /// Whether an episode ended without an answer and nobody has acknowledged that.
+    missed: bool,
+    /// Until when it is put off.
+    #[schema(required, value_type = Option<String>, format = "date-time")]
+    snoozed_until: Option<Time>,
+    /// What colleagues call the follower.
+    #[schema(required, value_type = Option<String>)]
+    remark: Option<Box<str>>,
+    /// Who answered last.
+    #[schema(required, value_type = Option<String>)]
+    last_agent: Option<AgentName>,
     #[schema(value_type = String, format = "date-time")]
     opened_at: Time,
     #[schema(value_type = String, format = "date-time")]
@@ -69,6 +95,36 @@ pub(super) struct ConversationShape {
     last_message: Option<MessageShape>,
 }
 
+/// What opened WeChat's window.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Window)]
+pub(super) struct WindowShape {
+    /// `message`, or `tap` for a menu tap, a follow or a scan.
+    opened_by: &'static str,
+    #[schema(value_type = String, format = "date-time")]
+    opened_at: Time,
+    /// How many pushes went out of it.
+    sent: u8,
+}
+
+/// What WeChat said.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WindowRefused)]
+pub(super) struct RefusedShape {
+    code: i64,
+    #[schema(value_type = String, format = "date-time")]
+    at: Time,
+}
+
+/// Somebody who looks at a conversation.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Presence)]
+pub(super) struct PresenceShape {
+    #[schema(value_type = String)]
+    pub(super) name: AgentName,
+    pub(super) typing: bool,
+}
+
 /// One conversation with the newest part of its history.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ConversationWithMessages)]
@@ -77,6 +133,8 @@ pub(super) struct ConversationWithMessages {
     conversation: ConversationShape,
     /// At most 200, oldest first; `before` leads further back.
     messages: Vec<MessageShape>,
+    /// Who looks at it now.
+    presence: Vec<PresenceShape>,
 }
 
 /// One line of a conversation's history.
@@ -190,6 +248,61 @@ pub(super) struct Close {
     pub(super) outcome: Outcome,
 }
 
+/// Whom to give a conversation to.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Assign {
+    /// A user's name, or `token:NAME`.
+    pub(super) agent: String,
+    /// Why, for colleagues; needed to take it from its owner. At most 512 bytes.
+    #[schema(value_type = Option<String>)]
+    pub(super) reason: Option<Box<str>>,
+}
+
+/// Until when to put a conversation off.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Snooze {
+    #[schema(value_type = String, format = "date-time")]
+    pub(super) until: Time,
+}
+
+/// How urgent a conversation is.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Prioritise {
+    #[schema(inline, value_type = PriorityWord)]
+    pub(super) priority: Priority,
+}
+
+/// What colleagues call the follower.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Remark {
+    /// At most 128 bytes; empty for nothing.
+    #[schema(value_type = String)]
+    pub(super) remark: Box<str>,
+}
+
+/// What was answered by another way.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Elsewhere {
+    #[schema(value_type = String)]
+    pub(super) text: Box<str>,
+}
+
+/// Which agent of Tencent's desk.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct ToDesk {
+    /// `kf@…`; none for the desk's pool.
+    #[schema(value_type = Option<String>)]
+    pub(super) agent: Option<Box<str>>,
+}
+
+/// A look at a conversation.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Seen {
+    /// Whether an answer is being written.
+    #[serde(default)]
+    pub(super) typing: bool,
+}
+
 /// Something to write to colleagues.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Note {
@@ -212,6 +325,9 @@ pub(super) struct NewReply {
     pub(super) text: Arc<str>,
     /// The same key again gives the same message; at most 128 bytes.
     pub(super) idempotency_key: Option<Box<str>>,
+    /// Whether it waits for the follower's next visit although it could be pushed.
+    #[serde(default)]
+    pub(super) hold: bool,
     /// The newest message seen; if the follower wrote since, the answer is refused.
     #[schema(value_type = Option<String>, format = "uuid")]
     pub(super) last_seen: Option<String>,
@@ -294,7 +410,8 @@ pub(super) struct ProblemShape {
 
 impl ConversationShape {
     /// The conversation as it stands now.
-    pub(super) fn new(conversation: &Conversation, now: Time) -> Self {
+    pub(super) fn new(conversation: &Conversation, settings: &DeskSettings, now: Time) -> Self {
+        let desk = conversation.desk();
         Self {
             id: conversation.id,
             account: conversation.account.clone(),
@@ -307,6 +424,19 @@ impl ConversationShape {
             owner: conversation.owner.clone(),
             window_until: conversation.window.until(now),
             quota_left: conversation.window.left(now),
+            window: conversation.window.opened(now).map(|opened| WindowShape {
+                opened_by: opened.by,
+                opened_at: opened.at,
+                sent: opened.sent,
+            }),
+            window_refused: desk.refused.map(|(code, at)| RefusedShape { code, at }),
+            asked_at: conversation.asked_at(),
+            answer_due: conversation.answer_due(settings),
+            breached: desk.is_breached,
+            missed: desk.is_missed,
+            snoozed_until: desk.snoozed_until,
+            remark: desk.remark.clone(),
+            last_agent: desk.last_agent.clone(),
             opened_at: conversation.opened_at,
             updated_at: conversation.updated_at,
             version: conversation.version,
@@ -318,10 +448,15 @@ impl ConversationShape {
     }
 
     /// The same with its history.
-    pub(super) fn with(self, messages: Vec<Message>) -> ConversationWithMessages {
+    pub(super) fn with(
+        self,
+        messages: Vec<Message>,
+        presence: Vec<PresenceShape>,
+    ) -> ConversationWithMessages {
         ConversationWithMessages {
             conversation: self,
             messages: messages.into_iter().map(MessageShape::from).collect(),
+            presence,
         }
     }
 }

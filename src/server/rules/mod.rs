@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
 use super::media::Media;
@@ -48,6 +48,8 @@ pub(super) struct Keeper {
     metrics: Arc<Metrics>,
     media: Arc<Media>,
     active: Arc<ArcSwap<ActiveRules>>,
+    /// Notified when other rules run.
+    went_live: Arc<Notify>,
     standing: ArcSwap<Standing>,
     /// The files of the revision that a draft was last laid over: reading them takes a while.
     files: ArcSwap<Option<(u64, RuleFiles)>>,
@@ -102,6 +104,11 @@ impl Keeper {
     /// The set that every turn reads, and sees replaced.
     pub(super) fn shared(&self) -> Arc<ArcSwap<ActiveRules>> {
         Arc::clone(&self.active)
+    }
+
+    /// Notified when other rules run; for one listener.
+    pub(super) fn went_live(&self) -> Arc<Notify> {
+        Arc::clone(&self.went_live)
     }
 
     /// The files of what runs.
@@ -273,6 +280,7 @@ impl Keeper {
         announce(&active, &standing, &self.metrics);
         self.active.store(Arc::new(active));
         self.standing.store(Arc::new(standing));
+        self.went_live.notify_one();
     }
 }
 

@@ -83,6 +83,7 @@ impl Keeper {
         announce(&active, &standing, &metrics);
         let keeper = Self {
             active: Arc::new(ArcSwap::from_pointee(active)),
+            went_live: Arc::default(),
             standing: ArcSwap::from_pointee(standing),
             files: ArcSwap::from_pointee(None),
             changing: Arc::default(),

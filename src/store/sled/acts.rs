@@ -4,7 +4,7 @@
 use crate::model::conversation::Acted as Outcome;
 use crate::model::entry::{Change, Push, Settled};
 use crate::model::{
-    AccountName, Act, AgentName, ConversationId, Delivery, Entry, MessageId, OpenId, Time, TurnKey,
+    AccountName, Act, Actor, ConversationId, Delivery, Entry, MessageId, OpenId, Time, TurnKey,
 };
 use crate::store::{ActError, Acted, Error, Taken};
 
@@ -17,7 +17,7 @@ pub(super) async fn act(
     shared: &Shared,
     conversation: ConversationId,
     act: &Act,
-    by: &AgentName,
+    by: &Actor,
     now: Time,
     seed: TurnKey,
 ) -> Result<Acted, ActError> {
@@ -49,7 +49,7 @@ fn begin(
     shared: &Shared,
     conversation: ConversationId,
     act: &Act,
-    by: &AgentName,
+    by: &Actor,
     now: Time,
     seed: TurnKey,
 ) -> Result<Begun, ActError> {
@@ -74,6 +74,7 @@ fn begin(
     let message = match &change {
         Change::Noted { id, .. } => Some(*id),
         Change::Replied { push, .. } => Some(push.id),
+        Change::Elsewhere { id, .. } => Some(*id),
         _ => None,
     };
     let entry = Entry {

@@ -15,10 +15,10 @@ const FORMAT_KEY: &[u8] = b"format";
 const HEAD_KEY: &[u8] = b"head";
 const PIN_KEY: &[u8] = b"pin";
 const KEPT_FROM_KEY: &[u8] = b"kept-from";
-const FORGOTTEN_AT_KEY: &[u8] = b"forgotten-at";
 const UNCLEAN_KEY: &[u8] = b"unclean";
 const MEDIA: &[u8] = b"media/";
 const TOKEN: &[u8] = b"token/";
+const MARK: &[u8] = b"mark/";
 
 pub(super) fn named(prefix: &[u8], name: &[u8]) -> Vec<u8> {
     [prefix, name].concat()
@@ -48,7 +48,7 @@ pub(super) fn put<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> Result<()
 pub(super) fn format(disk: &Disk) -> Result<Format, Error> {
     match disk.find(Map::Catalog, FORMAT_KEY)? {
         Some(value) => opened_as(&value, "the format").map(|(format, _)| format),
-        None => set_format(disk).map(|()| Format::Second),
+        None => set_format(disk).map(|()| Format::default()),
     }
 }
 
@@ -93,15 +93,6 @@ pub(super) fn kept_from(disk: &Disk) -> Result<u64, Error> {
 
 pub(super) fn set_kept_from(disk: &Disk, number: u64) -> Result<(), Error> {
     put(disk, KEPT_FROM_KEY, &number)
-}
-
-/// See [`crate::store::Store::forgotten_at`].
-pub(super) fn forgotten_at(disk: &Disk) -> Result<Option<Time>, Error> {
-    find(disk, FORGOTTEN_AT_KEY, "when was forgotten")
-}
-
-pub(super) fn set_forgotten_at(disk: &Disk, at: Time) -> Result<(), Error> {
-    put_durably(disk, FORGOTTEN_AT_KEY, &at)
 }
 
 /// Whether the database's files may still show what was erased or overwritten.
@@ -173,6 +164,16 @@ pub(super) fn forget_media(
 fn media_key(account: &AccountName, kind: MediaKind, hash: &Sha256Hash) -> Vec<u8> {
     let (account, kind) = (account.as_str().as_bytes(), kind.word().as_bytes());
     [MEDIA, account, b"/", kind, b"/", hash].concat()
+}
+
+/// See [`crate::store::Store::mark`].
+pub(super) fn mark(disk: &Disk, name: &str, at: Time) -> Result<(), Error> {
+    put_durably(disk, &named(MARK, name.as_bytes()), &at)
+}
+
+/// See [`crate::store::Store::marked`].
+pub(super) fn marked(disk: &Disk, name: &str) -> Result<Option<Time>, Error> {
+    find(disk, &named(MARK, name.as_bytes()), "a mark")
 }
 
 /// See [`crate::store::Store::add_token`].

@@ -29,7 +29,8 @@ pub(super) struct Standing {
     state: State,
     place: Place,
     priority: Priority,
-    opened_at: Time,
+    /// Since when somebody waits.
+    since: Time,
     /// The minute in which the window of an unanswered conversation ends.
     closes: Option<i64>,
     /// The hours in which its held answers were written.
@@ -43,18 +44,17 @@ impl Standing {
         if !is_listed(state) && conversation.pushes.is_empty() {
             return None;
         }
-        let is_unanswered = matches!(state, State::Waiting | State::Assigned);
-        // From the beginning of time every window that was ever opened lies ahead.
-        let until = conversation.window.until(Time::from_millis(1));
+        let desk = conversation.desk();
+        let until = conversation.window.closes_at();
         let pushes = conversation.pushes.iter();
         let held = pushes.filter(|push| push.state == Delivery::Held);
         Some(Self {
             state,
             place: (conversation.updated_at, conversation.id),
             priority: conversation.priority,
-            opened_at: conversation.opened_at,
+            since: desk.asked_at.unwrap_or(conversation.opened_at),
             closes: until
-                .filter(|_| is_unanswered)
+                .filter(|_| desk.asked_at.is_some())
                 .map(|until| until.millis().div_euclid(MINUTE)),
             held: held.map(|push| push.at.millis().div_euclid(HOUR)).collect(),
         })
@@ -165,7 +165,7 @@ impl Desk {
 impl Figures {
     fn replace(&mut self, old: Option<&Standing>, new: Option<&Standing>) {
         let waits = |standing: &&Standing| standing.state == State::Waiting;
-        let place = |standing: &Standing| (standing.opened_at, standing.place.1);
+        let place = |standing: &Standing| (standing.since, standing.place.1);
         let key = |standing: Option<&Standing>| {
             standing
                 .filter(waits)

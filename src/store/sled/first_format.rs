@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use smallvec::SmallVec;
 
+use super::second_format::desk_of;
 use crate::model::conversation::State;
 use crate::model::entry::{
     Answer as NewAnswer, Change as NewChange, Move as NewMove, Outcome, Priority, Push, Reason,
@@ -207,6 +208,7 @@ impl From<Conversation> for NewConversation {
             last_message: old.last_message,
             outcome: old.outcome,
             remembered: None,
+            desk: desk_of(old.state, old.updated_at),
         }
     }
 }

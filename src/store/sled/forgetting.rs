@@ -43,10 +43,9 @@ pub(super) async fn forget(shared: &Arc<Shared>, before: Time, now: Time) -> Res
                 has_checkpoint = true;
                 shared.queue.checkpoint();
             }
-            Swept::Needed | Swept::All => break,
+            Swept::Needed | Swept::All => return Ok(()),
         }
     }
-    on_disk(shared, move |disk| catalog::set_forgotten_at(disk, now)).await
 }
 
 async fn conversations(shared: &Arc<Shared>, before: Time, now: Time) -> Result<(), Error> {

@@ -2,24 +2,26 @@
 //! Owns: the formats that are known. Uses: postcard, the shapes of older formats. Never: where a value is stored.
 //!
 //! The first byte of every value is its format. New values have the newest one; older ones stay as they are and are read as
-//! what they were. Keys of turns, rule files, revisions and tokens look the same in both formats.
+//! what they were. Keys of turns, rule files, revisions and tokens look the same in all formats.
 
 use crate::model::{Conversation, Entry};
 use crate::store::Error;
 
-use super::first_format;
+use super::{first_format, second_format};
 
 /// The format of everything that is written.
-pub(super) const FORMAT: u8 = Format::Second.byte();
+pub(super) const FORMAT: u8 = Format::Third.byte();
 
 /// How entries and conversations are laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Format {
     /// Without forms, tags and further replies.
     First,
+    /// Without what the desk remembers of a conversation.
+    Second,
     /// As the model has them now.
     #[default]
-    Second,
+    Third,
 }
 
 impl Format {
@@ -28,6 +30,7 @@ impl Format {
         match self {
             Self::First => 1,
             Self::Second => 2,
+            Self::Third => 3,
         }
     }
 
@@ -36,7 +39,7 @@ impl Format {
         let what = || format!("entry {number}");
         match self {
             Self::First => decode::<first_format::Entry>(bytes, what).map(Entry::from),
-            Self::Second => decode(bytes, what),
+            Self::Second | Self::Third => decode(bytes, what),
         }
     }
 
@@ -51,7 +54,12 @@ impl Format {
                     postcard::take_from_bytes(bytes)?;
                 Ok(((last, known.into()), rest))
             }
-            Self::Second => postcard::take_from_bytes(bytes),
+            Self::Second => {
+                let ((last, known), rest): ((u64, second_format::Conversation), _) =
+                    postcard::take_from_bytes(bytes)?;
+                Ok(((last, known.into()), rest))
+            }
+            Self::Third => postcard::take_from_bytes(bytes),
         }
     }
 }
@@ -85,6 +93,7 @@ pub(super) fn opened_as<'a>(value: &'a [u8], what: &str) -> Result<(Format, &'a 
     match value.split_first() {
         Some((1, rest)) => Ok((Format::First, rest)),
         Some((2, rest)) => Ok((Format::Second, rest)),
+        Some((3, rest)) => Ok((Format::Third, rest)),
         Some((&found, _)) if found > FORMAT => Err(Error::Newer {
             found,
             known: FORMAT,

@@ -1,7 +1,7 @@
 //! Reads a conversation's history back, newest entry first, and tells how every message fared since.
 //! Owns: which line an entry is and what later entries say of it. Uses: shared. Never: changes anything.
 
-use crate::model::conversation::note;
+use crate::model::conversation::line;
 use crate::model::entry::{Change, Push, Settled};
 use crate::model::message::PushError;
 use crate::model::{
@@ -76,6 +76,9 @@ impl Fates {
 
     fn read(&mut self, entry: Entry, lines: &mut Lines) {
         let at = entry.at;
+        if let Some(line) = line(&entry) {
+            lines.add(line);
+        }
         match entry.change {
             Change::Turn(turn) => {
                 for given in &turn.answer.given {
@@ -94,7 +97,6 @@ impl Fates {
                     lines.add(turn.inbound(at));
                 }
             }
-            Change::Noted { id, by, text } => lines.add(note(id, &by, &text, at)),
             Change::Replied { push, .. } => lines.add(self.fared(push.message())),
             Change::Late { turn, push } => self.late.push((turn, push)),
             Change::Settled { push, result } => match result {
@@ -104,12 +106,13 @@ impl Fates {
                 // Not finished by that.
                 Settled::Again { .. } | Settled::Held { .. } => {}
             },
-            Change::Claimed { .. }
-            | Change::Released { .. }
-            | Change::Closed { .. }
-            | Change::Tagged { .. }
-            | Change::Forgotten { .. }
-            | Change::Sending { .. } => {}
+            Change::Uncollected { pushes } => {
+                for push in pushes {
+                    let message = "not collected within seven days".into();
+                    self.say(push, Delivery::Failed, Some(PushError { code: 0, message }));
+                }
+            }
+            _ => {}
         }
     }
 

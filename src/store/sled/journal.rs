@@ -492,10 +492,10 @@ mod tests {
         let good = chunk(&[5, 5]);
         for cut in [1, 11, 13, good.bytes.len() - 1] {
             assert!(
-                Chunk::parse(1, good.bytes[..cut].to_vec(), Format::Second).is_none(),
+                Chunk::parse(1, good.bytes[..cut].to_vec(), Format::default()).is_none(),
                 "{cut}"
             );
         }
-        assert!(Chunk::parse(1, vec![9; 40], Format::Second).is_none());
+        assert!(Chunk::parse(1, vec![9; 40], Format::default()).is_none());
     }
 }

@@ -20,12 +20,13 @@ mod journal;
 mod lanes;
 mod ledger;
 mod opening;
-mod outbox;
 mod past;
 mod pruning;
 mod queue;
 mod revisions;
+mod schedule;
 mod seats;
+mod second_format;
 mod settings;
 mod shared;
 mod shelves;
@@ -48,12 +49,12 @@ use self::shared::{Shared, blocking, durable, on_disk, written};
 use crate::model::entry::{Push, Settled};
 use crate::model::media::Sha256Hash;
 use crate::model::{
-    AccountName, Act, AgentName, ApiToken, Conversation, ConversationId, MediaKind, Message,
+    AccountName, Act, Actor, AgentName, ApiToken, Conversation, ConversationId, MediaKind, Message,
     MessageId, OpenId, RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
 };
 use crate::store::{
-    ActError, Acted, Changes, Claim, DeskFigures, Error, Health, Page, Past, Pin, Query, Revision,
-    Store, Taken, Ticket,
+    ActError, Acted, AlarmOf, Changes, Claim, DeskFigures, Error, Health, Page, Past, Pin, Query,
+    Revision, Store, Taken, Ticket,
 };
 
 pub use self::settings::{BeforeIo, Io, Settings};
@@ -161,7 +162,7 @@ impl Store for SledStore {
         &self,
         conversation: ConversationId,
         act: Act,
-        by: &AgentName,
+        by: &Actor,
         now: Time,
         seed: TurnKey,
     ) -> Result<Acted, ActError> {
@@ -316,13 +317,42 @@ impl Store for SledStore {
         acts::erase(&self.shared, account, follower).await
     }
 
+    fn set_alarms(&self, alarm: AlarmOf) {
+        self.shared.seats.set_alarms(alarm);
+    }
+
+    fn due(&self, now: Time, limit: usize) -> Vec<Arc<Conversation>> {
+        self.shared.seats.alarmed(now, limit)
+    }
+
+    fn next_alarm_at(&self) -> Option<Time> {
+        self.shared.seats.alarms.next_at()
+    }
+
+    async fn alarms_changed(&self) {
+        self.shared.seats.alarms.changed().await;
+    }
+
+    fn load(&self, agent: &AgentName) -> usize {
+        self.shared.seats.load(agent)
+    }
+
+    async fn mark(&self, name: &str, at: Time) -> Result<(), Error> {
+        let name = name.to_owned();
+        on_disk(&self.shared, move |disk| catalog::mark(disk, &name, at)).await
+    }
+
+    async fn marked(&self, name: &str) -> Result<Option<Time>, Error> {
+        let name = name.to_owned();
+        blocking(&self.shared, move |shared| {
+            catalog::marked(&shared.disk, &name)
+        })
+        .await
+    }
+
     async fn forget(&self, before: Time, now: Time) -> Result<(), Error> {
         self.shared.open()?;
         forgetting::forget(&self.shared, before, now).await
-    }
-
-    async fn forgotten_at(&self) -> Result<Option<Time>, Error> {
-        blocking(&self.shared, |shared| catalog::forgotten_at(&shared.disk)).await
     }
 
     async fn scrub(&self, copies_before: Time) -> Result<bool, Error> {

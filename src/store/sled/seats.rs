@@ -1,5 +1,5 @@
 //! Keeps every conversation in memory, found by follower or by id.
-//! Owns: the tables of seats, the counts per state. Uses: lanes, outbox, desk, feed. Never: the disk.
+//! Owns: the tables of seats, the counts per state and person, which push and which alarm is next. Uses: lanes, schedule, desk, feed. Never: the disk.
 //!
 //! Locks are taken in this order: a seat, then a table, the counts, the outbox, the desk or the feed. None of theirs is
 //! held while a seat is being locked.
@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ahash::RandomState;
+use arc_swap::ArcSwapOption;
 use hashbrown::{HashMap, HashTable};
 use parking_lot::Mutex;
 
 use crate::model::entry::Priority;
-use crate::model::{AccountName, Conversation, ConversationId, OpenId, State, Time};
-use crate::store::DeskFigures;
+use crate::model::{AccountName, AgentName, Conversation, ConversationId, OpenId, State, Time};
+use crate::store::{AlarmOf, DeskFigures};
 
 use super::desk::{Desk, Standing, is_listed};
 use super::feed::Feed;
 use super::lanes::Lane;
-use super::outbox::{Due, Outbox};
+use super::schedule::{Alarm, Due, Schedule};
 
 const SHARDS: usize = 64;
 const NO_ROW: u32 = u32::MAX;
@@ -52,6 +53,8 @@ pub(super) struct Live {
     pub(super) lane: Lane,
     /// What the outbox knows of this conversation.
     due: Option<Due>,
+    /// What the alarms know of it.
+    alarm: Option<Alarm>,
     /// What the desk knows of it; nothing of those that rules alone answer.
     standing: Option<Box<Standing>>,
     /// The seat was given up: look again.
@@ -59,11 +62,13 @@ pub(super) struct Live {
 }
 
 /// What the tables know of a conversation.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Known {
     id: Option<ConversationId>,
     state: Option<(State, Priority)>,
     version: u64,
+    /// Who has to answer it.
+    burdened: Option<AgentName>,
 }
 
 impl Known {
@@ -72,10 +77,13 @@ impl Known {
             id: conversation.map(|conversation| conversation.id),
             state: conversation.map(|conversation| (conversation.state, conversation.priority)),
             version: conversation.map_or(0, |conversation| conversation.version),
+            burdened: conversation
+                .filter(|conversation| conversation.state == State::Assigned)
+                .and_then(|conversation| conversation.owner.clone()),
         }
     }
 
-    fn is_of_people(self) -> bool {
+    fn is_of_people(&self) -> bool {
         self.state.is_some_and(|(state, _)| is_listed(state))
     }
 }
@@ -86,7 +94,11 @@ pub(super) struct Seats {
     followers: Vec<Mutex<HashTable<Arc<Seat>>>>,
     ids: Vec<Mutex<HashMap<ConversationId, Arc<Seat>, RandomState>>>,
     counts: Mutex<HashMap<(AccountName, State, Priority), usize, RandomState>>,
-    pub(super) outbox: Outbox,
+    loads: Mutex<HashMap<AgentName, usize, RandomState>>,
+    pub(super) outbox: Schedule<Due>,
+    pub(super) alarms: Schedule<Alarm>,
+    /// When something happens to a conversation by itself.
+    alarm_of: ArcSwapOption<AlarmOf>,
     pub(super) desk: Desk,
     pub(super) feed: Feed,
 }
@@ -101,7 +113,10 @@ impl Seats {
                 .collect(),
             ids: std::iter::repeat_with(ids).take(SHARDS).collect(),
             counts: Mutex::new(HashMap::with_hasher(hasher.clone())),
-            outbox: Outbox::default(),
+            loads: Mutex::new(HashMap::with_hasher(hasher.clone())),
+            outbox: Schedule::default(),
+            alarms: Schedule::default(),
+            alarm_of: ArcSwapOption::empty(),
             desk: Desk::default(),
             feed: Feed::new(),
             hasher,
@@ -188,6 +203,8 @@ impl Seats {
         live.conversation = next;
         live.last = last;
         self.count(&seat.account, before.state, after.state);
+        let is_of_people = before.is_of_people() || after.is_of_people();
+        self.burden(before.burdened, after.burdened);
         if before.id != after.id {
             if let Some(id) = before.id {
                 self.id_table(id).lock().remove(&id);
@@ -207,9 +224,67 @@ impl Seats {
         }
         if let Some(id) = after.id.or(before.id) {
             let version = after.id.map_or(before.version + 1, |_| after.version);
-            let is_of_people = before.is_of_people() || after.is_of_people();
             self.feed.push(&seat.account, id, version, is_of_people);
         }
+        self.alarm(seat, live);
+    }
+
+    /// Looks when something happens to a conversation by itself.
+    fn alarm(&self, seat: &Arc<Seat>, live: &mut Live) {
+        let alarm_of = self.alarm_of.load();
+        let alarm = live.conversation.as_ref().and_then(|known| {
+            let at = alarm_of.as_ref()?(known)?;
+            let conversation = known.id;
+            Some(Alarm { at, conversation })
+        });
+        if alarm != live.alarm {
+            self.alarms.replace(live.alarm, alarm, seat);
+            live.alarm = alarm;
+        }
+    }
+
+    /// See [`crate::store::Store::set_alarms`].
+    pub(super) fn set_alarms(&self, alarm_of: AlarmOf) {
+        self.alarm_of.store(Some(Arc::new(alarm_of)));
+        let mut seats = Vec::new();
+        for table in &self.followers {
+            seats.extend(table.lock().iter().cloned());
+            for seat in seats.drain(..) {
+                self.alarm(&seat, &mut seat.live.lock());
+            }
+        }
+    }
+
+    /// See [`crate::store::Store::due`].
+    pub(super) fn alarmed(&self, now: Time, limit: usize) -> Vec<Arc<Conversation>> {
+        let seats = self.alarms.due(now, limit);
+        let known = seats
+            .iter()
+            .filter_map(|seat| seat.live.lock().conversation.clone());
+        known.collect()
+    }
+
+    fn burden(&self, before: Option<AgentName>, after: Option<AgentName>) {
+        if before == after {
+            return;
+        }
+        let mut loads = self.loads.lock();
+        if let Some(before) = before
+            && let Some(load) = loads.get_mut(&before)
+        {
+            *load = load.saturating_sub(1);
+            if *load == 0 {
+                loads.remove(&before);
+            }
+        }
+        if let Some(after) = after {
+            *loads.entry(after).or_default() += 1;
+        }
+    }
+
+    /// See [`crate::store::Store::load`].
+    pub(super) fn load(&self, agent: &AgentName) -> usize {
+        self.loads.lock().get(agent).copied().unwrap_or_default()
     }
 
     fn count(

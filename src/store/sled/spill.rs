@@ -172,11 +172,11 @@ mod tests {
     fn chunk(first: u64, len: usize) -> Chunk {
         let mut bytes = Vec::new();
         write_record(&mut bytes, Kind::Entry, 0, &vec![7; len]).unwrap();
-        Chunk::parse(first, bytes, Format::Second).unwrap()
+        Chunk::parse(first, bytes, Format::default()).unwrap()
     }
 
     fn reopened(path: &Path) -> Vec<u64> {
-        let (_, chunks) = Spill::open(path, 4096, None, Format::Second).unwrap();
+        let (_, chunks) = Spill::open(path, 4096, None, Format::default()).unwrap();
         chunks.iter().map(|chunk| chunk.first).collect()
     }
 
@@ -184,7 +184,7 @@ mod tests {
     fn records_come_back_until_they_are_cleared_and_a_torn_one_ends_the_list() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spill");
-        let (mut spill, chunks) = Spill::open(&path, 4096, None, Format::Second).unwrap();
+        let (mut spill, chunks) = Spill::open(&path, 4096, None, Format::default()).unwrap();
         assert!(chunks.is_empty());
         for n in 1..=3 {
             spill.append(&chunk(n, 100)).unwrap();
@@ -196,7 +196,7 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(reopened(&path), [1, 2]);
 
-        let (mut spill, _) = Spill::open(&path, 4096, None, Format::Second).unwrap();
+        let (mut spill, _) = Spill::open(&path, 4096, None, Format::default()).unwrap();
         spill.append(&chunk(9, 10)).unwrap();
         assert_eq!(reopened(&path), [1, 2, 9]);
         spill.clear().unwrap();
@@ -212,7 +212,7 @@ mod tests {
     fn a_full_file_refuses_and_keeps_what_it_has() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spill");
-        let (mut spill, _) = Spill::open(&path, 4096, None, Format::Second).unwrap();
+        let (mut spill, _) = Spill::open(&path, 4096, None, Format::default()).unwrap();
         spill.append(&chunk(1, 3000)).unwrap();
         assert_eq!(
             &*spill.append(&chunk(2, 3000)).unwrap_err(),

@@ -1,0 +1,602 @@
+//! Does what the desk does by itself: timers of conversations, alerts, what happens when somebody comes or goes.
+//! Owns: that each happens once, also over a restart, and who is told. Uses: store, rules, model, clock. Never: when a timer is due (the conversation says), how people are told.
+
+mod surge;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::future::{BoxFuture, join_all};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::decide::ActiveRules;
+use crate::model::conversation::Refusal;
+use crate::model::desk::{Assign, DeskSettings, OnDuty};
+use crate::model::entry::{Left, Move, Priority, Reason};
+use crate::model::{
+    AccountName, Act, Actor, AgentName, Alert, AlertKind, Conversation, ConversationId, Direction,
+    Incoming, OpenId, State, Time, Timer, TurnKey,
+};
+use crate::store::{ActError, Query, Store};
+use surge::{Pieces, Surges, Topic};
+
+/// So many conversations are looked at before the clock is asked again.
+const AT_ONCE: usize = 256;
+/// A timer that is later than this is told as late: the server did not run, or the store refused.
+const LATE_AFTER: Duration = Duration::from_secs(60);
+/// How much of the history is searched for the follower's last words.
+const LOOK_BACK: usize = 20;
+/// Characters of them that an alert carries at most; channels show less.
+const EXCERPT: usize = 200;
+/// Nobody is given more conversations than this without asking.
+const MOST_GIVEN: usize = 5;
+/// How many conversations a page has when all are looked through.
+const PAGE: usize = 500;
+/// How many comings and goings may wait.
+const WAITING_NEWS: usize = 1024;
+/// When the store refuses, what is due is tried again after this time.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// Tells people; durable when it returns, and the same alert twice is told once.
+pub type Tell =
+    Arc<dyn Fn(Alert) -> BoxFuture<'static, Result<(), crate::store::Error>> + Send + Sync>;
+/// Says when somebody last looked at a conversation.
+pub type LastLook = Arc<dyn Fn(ConversationId, &AgentName) -> Option<Time> + Send + Sync>;
+/// Says whether an account can push now.
+pub type CanPush = Arc<dyn Fn(&AccountName) -> bool + Send + Sync>;
+/// Says who is there.
+pub type WhoIsOnDuty = Arc<dyn Fn() -> Arc<OnDuty> + Send + Sync>;
+/// Told of what happened by itself, after it is on disk: before, after, which timer.
+pub type Observe = Arc<dyn Fn(&Conversation, &Conversation, Timer) + Send + Sync>;
+
+/// What the desk asks of the world.
+pub struct World {
+    /// The rules that run, with the desk's settings.
+    pub rules: Arc<ArcSwap<ActiveRules>>,
+    /// Notified when they change.
+    pub rules_changed: Arc<Notify>,
+    /// What time it is.
+    pub clock: Clock,
+    /// The way to people.
+    pub tell: Tell,
+    /// Who looks where.
+    pub last_look: LastLook,
+    /// Which accounts can push.
+    pub can_push: CanPush,
+    /// Who is there.
+    pub on_duty: WhoIsOnDuty,
+    /// For counters and the audit.
+    pub observe: Observe,
+}
+
+/// News of a person.
+#[derive(Clone, Debug)]
+enum News {
+    /// Is on duty now.
+    Came,
+    /// Is not any more.
+    Gone(AgentName, Left),
+}
+
+/// The worker.
+pub struct Desk {
+    store: Arc<dyn Store>,
+    world: World,
+    news: mpsc::Sender<News>,
+    inbox: tokio::sync::Mutex<mpsc::Receiver<News>>,
+    surges: Mutex<Surges>,
+    /// Alerts of surges that are to be told.
+    heard: Mutex<Vec<Alert>>,
+    has_heard: Notify,
+}
+
+impl Desk {
+    /// A worker on this store. From now on the store knows when something is due.
+    pub fn new(store: Arc<dyn Store>, world: World) -> Self {
+        let (news, inbox) = mpsc::channel(WAITING_NEWS);
+        let desk = Self {
+            store,
+            world,
+            news,
+            inbox: tokio::sync::Mutex::new(inbox),
+            surges: Mutex::default(),
+            heard: Mutex::default(),
+            has_heard: Notify::new(),
+        };
+        desk.set_alarms();
+        desk
+    }
+
+    /// Somebody is on duty now.
+    pub fn came(&self) {
+        // Whoever comes while a thousand others wait is seen with them.
+        let _full = self.news.try_send(News::Came);
+    }
+
+    /// Somebody is gone: conversations go back to the queue. Returns once that is noted, before it has happened.
+    pub async fn gone(&self, who: AgentName, why: Left) {
+        // The worker ends with the server, and the next start looks who is there.
+        let _ended = self.news.send(News::Gone(who, why)).await;
+    }
+
+    /// A message went to people: many alike are a surge. Quick: called behind every answer.
+    pub fn hear(&self, account: &AccountName, incoming: &Incoming, moved: &Move, now: Time) {
+        let topic = match moved {
+            Move::Raise {
+                note: Some(note), ..
+            } => Topic::Crisis(Box::from(&**note)),
+            Move::Escalate {
+                reason: Reason::Unmatched,
+                ..
+            } => {
+                let words = incoming.content.words().and_then(Pieces::of);
+                let Some(words) = words else { return };
+                Topic::Words(words)
+            }
+            _ => return,
+        };
+        let many = self
+            .surges
+            .lock()
+            .hear(now, account, &incoming.from, topic.clone());
+        if let Some(count) = many {
+            let words = incoming.content.words().unwrap_or_default();
+            self.heard.lock().push(surge_alert(
+                account,
+                &incoming.from,
+                &topic,
+                count,
+                words,
+                now,
+            ));
+            self.has_heard.notify_one();
+        }
+    }
+
+    /// Works until told to stop.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut inbox = self.inbox.lock().await;
+        let mut rules = self.world.rules.load_full();
+        // At the start it is looked whether a closing time was missed.
+        let mut closing = Some(Time::default());
+        while !stop.is_cancelled() {
+            let active = self.world.rules.load_full();
+            if !Arc::ptr_eq(&rules, &active) {
+                rules = active;
+                self.set_alarms();
+                closing = Some(Time::default());
+            }
+            let now = self.world.clock.now();
+            let is_busy = self.elapse(now).await;
+            self.tell_of_surges().await;
+            if closing.is_some_and(|at| at <= now) {
+                closing = self.closing(&rules, now).await;
+            }
+            if is_busy == Elapsed::More {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let again = (is_busy == Elapsed::Refused).then(|| now.plus(TRY_AGAIN));
+            let alarm = self.store.next_alarm_at().filter(|_| again.is_none());
+            let next = [alarm, again, closing].into_iter().flatten().min();
+            let due = async {
+                match next {
+                    Some(at) => self.world.clock.reach(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.store.alarms_changed() => {}
+                () = self.world.rules_changed.notified() => {}
+                () = self.has_heard.notified() => {}
+                news = inbox.recv() => if let Some(news) = news {
+                    self.take(news).await;
+                },
+                () = due => {}
+            }
+        }
+    }
+
+    fn set_alarms(&self) {
+        let rules = Arc::clone(&self.world.rules);
+        self.store.set_alarms(Arc::new(move |conversation| {
+            let rules = rules.load();
+            // Which of several is due does not depend on the time, only how much of it was missed.
+            let next = conversation.next_timer(rules.set.settings(), Time::default());
+            next.map(|(at, _)| at)
+        }));
+    }
+
+    /// Does what is due.
+    async fn elapse(&self, now: Time) -> Elapsed {
+        let due = self.store.due(now, AT_ONCE);
+        let mut elapsed = Elapsed::Nothing;
+        // Together, so that they share a flush.
+        let all = due.iter().map(|known| self.elapse_one(known, now));
+        for (known, ended) in due.iter().zip(join_all(all).await) {
+            match ended {
+                Ok(()) if elapsed == Elapsed::Nothing => elapsed = Elapsed::More,
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::error!(%error, conversation = %known.id, "a timer could not be kept");
+                    elapsed = Elapsed::Refused;
+                }
+            }
+        }
+        elapsed
+    }
+
+    async fn elapse_one(&self, known: &Arc<Conversation>, now: Time) -> Result<(), ActError> {
+        let rules = self.world.rules.load_full();
+        let settings = rules.set.settings();
+        let Some((due, timer)) = known
+            .next_timer(settings, now)
+            .filter(|(due, _)| *due <= now)
+        else {
+            return Ok(());
+        };
+        if timer == Timer::ClaimTimeout
+            && let Some(owner) = &known.owner
+            && let Some(look) = (self.world.last_look)(known.id, owner)
+            && now.since(look) < settings.claim_timeout
+        {
+            return self.act(known, Act::Seen, owner, now).await;
+        }
+        // Told first: a crash in between tells it again, and the same alert twice is told once.
+        if let Some(alert) = self.alert(known, settings, timer, due, now).await {
+            (self.world.tell)(alert).await.map_err(ActError::Store)?;
+        }
+        let act = Act::Elapsed {
+            timer,
+            version: known.version,
+        };
+        self.act(known, act, &system(), now).await
+    }
+
+    async fn act(
+        &self,
+        known: &Arc<Conversation>,
+        act: Act,
+        by: &AgentName,
+        now: Time,
+    ) -> Result<(), ActError> {
+        let timer = match &act {
+            Act::Elapsed { timer, .. } => Some(*timer),
+            _ => None,
+        };
+        let seed = TurnKey::of_text(&format!("{} {} {act:?}", known.id, known.version));
+        let by = Actor::lead(by.clone());
+        match self.store.act(known.id, act, &by, now, seed).await {
+            Ok(acted) => {
+                if let Some(timer) = timer {
+                    tracing::info!(conversation = %known.id, timer = timer.word(), "timer elapsed");
+                    (self.world.observe)(known, &acted.conversation, timer);
+                }
+                Ok(())
+            }
+            // Somebody was faster, or the follower is forgotten: what is due now is seen next time.
+            Err(
+                ActError::Refused(Refusal::Changed | Refusal::OwnedBy(_), _) | ActError::NotFound,
+            ) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What people are told when this timer elapses.
+    async fn alert(
+        &self,
+        known: &Conversation,
+        settings: &DeskSettings,
+        timer: Timer,
+        due: Time,
+        now: Time,
+    ) -> Option<Alert> {
+        let reason = reason_in_words(known);
+        let (kind, reason, tier, to) = match timer {
+            Timer::Alert { .. } => {
+                let kind = if known.desk().alerts == 0 {
+                    AlertKind::Escalated
+                } else {
+                    AlertKind::Realert
+                };
+                let tier = known.tier(settings, now);
+                (kind, reason, tier, known.owner.clone())
+            }
+            Timer::Breach => {
+                let reason = format!("过了答应的时间还没回:{reason}").into();
+                let tier = known.tier(settings, now).max(2);
+                (AlertKind::Breach, reason, tier, known.owner.clone())
+            }
+            Timer::Window { warned } if (self.world.can_push)(&known.account) => {
+                let left = match warned {
+                    1 => "不到 6 小时",
+                    2 => "不到 1 小时",
+                    _ => "不到 15 分钟",
+                };
+                let reason = format!("微信的回复时限还剩{left}:{reason}").into();
+                (AlertKind::Window, reason, 1, known.owner.clone())
+            }
+            Timer::Missed => {
+                let reason = format!("48 小时内没有人回,已经错过:{reason}").into();
+                (AlertKind::Window, reason, 2, known.owner.clone())
+            }
+            Timer::Review => {
+                let reason = "两天前写的留言还没被取走,请看看是不是还对".into();
+                (
+                    AlertKind::Window,
+                    reason,
+                    1,
+                    known.desk().last_agent.clone(),
+                )
+            }
+            _ => return None,
+        };
+        let reason: Arc<str> = if now.since(due) > LATE_AFTER {
+            format!("{reason}(迟到的提醒)").into()
+        } else {
+            reason
+        };
+        let episode = known.desk().episodes;
+        let id = format!("{} {episode} {} {due} {timer:?}", known.id, known.opened_at);
+        let shows_words = settings.alerts.iter().any(|channel| channel.excerpt > 0);
+        Some(Alert {
+            id: TurnKey::of_text(&id),
+            kind,
+            account: Some(known.account.clone()),
+            conversation: Some(known.id),
+            priority: known.priority,
+            reason,
+            waiting: now.since(known.waits_since()),
+            at: now,
+            tier,
+            to,
+            excerpt: if shows_words {
+                self.last_words(known.id).await
+            } else {
+                Arc::from("")
+            },
+        })
+    }
+
+    /// What the follower wrote last.
+    async fn last_words(&self, id: ConversationId) -> Arc<str> {
+        let lines = self.store.messages(id, None, LOOK_BACK).await;
+        let lines = lines.unwrap_or_default();
+        let last = lines
+            .iter()
+            .rfind(|line| line.direction == Direction::In && line.kind != "event");
+        let words: String = last
+            .map(|line| line.text.chars().take(EXCERPT).collect())
+            .unwrap_or_default();
+        words.into()
+    }
+
+    async fn tell_of_surges(&self) {
+        loop {
+            let Some(alert) = self.heard.lock().first().cloned() else {
+                return;
+            };
+            if let Err(error) = (self.world.tell)(alert).await {
+                tracing::error!(%error, "a surge could not be told");
+                return;
+            }
+            self.heard.lock().remove(0);
+        }
+    }
+
+    async fn take(&self, news: News) {
+        let now = self.world.clock.now();
+        match news {
+            News::Came => self.give(now).await,
+            News::Gone(who, why) => {
+                let states = match why {
+                    // Who comes back tomorrow keeps what only waits for the follower.
+                    Left::OffDuty => vec![State::Assigned],
+                    _ => vec![
+                        State::Assigned,
+                        State::Follower,
+                        State::Held,
+                        State::Snoozed,
+                    ],
+                };
+                for known in self.all(states, |known| known.is_owned_by(&who)).await {
+                    let act = Act::Leave {
+                        who: who.clone(),
+                        why: why.clone(),
+                    };
+                    if let Err(error) = self.act(&known, act, &who, now).await {
+                        tracing::error!(%error, conversation = %known.id, "a conversation could not be taken from who left");
+                    }
+                }
+                self.give(now).await;
+            }
+        }
+    }
+
+    /// Gives those who are there what waits, the most urgent and the oldest first, a few each.
+    async fn give(&self, now: Time) {
+        let rules = self.world.rules.load_full();
+        if rules.set.settings().assign != Assign::LeastLoaded {
+            return;
+        }
+        let mut waiting = self.all(vec![State::Waiting], |_| true).await;
+        waiting.sort_by_key(|known| (known.priority, known.waits_since()));
+        for known in waiting {
+            let on_duty = (self.world.on_duty)();
+            let load = |name: &AgentName| self.store.load(name);
+            let free = on_duty
+                .of(&known.account)
+                .map(|who| (load(&who.name), &who.name))
+                .filter(|(load, _)| *load < MOST_GIVEN)
+                .min();
+            let Some((_, to)) = free else { continue };
+            let act = Act::Assign {
+                to: to.clone(),
+                reason: "".into(),
+            };
+            if let Err(error) = self.act(&known, act, &system(), now).await {
+                tracing::warn!(%error, conversation = %known.id, "a conversation could not be given to somebody");
+            }
+        }
+    }
+
+    /// Every conversation in these states for which this holds.
+    async fn all(
+        &self,
+        states: Vec<State>,
+        holds: impl Fn(&Conversation) -> bool,
+    ) -> Vec<Arc<Conversation>> {
+        let mut query = Query {
+            states,
+            limit: PAGE,
+            ..Query::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = match self.store.conversations(&query).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::error!(%error, "conversations cannot be listed");
+                    return found;
+                }
+            };
+            let last = page.conversations.last();
+            query.after = last.map(|last| (last.updated_at, last.id));
+            found.extend(page.conversations.into_iter().filter(|known| holds(known)));
+            if !page.more {
+                return found;
+            }
+        }
+    }
+
+    /// At closing time, tells whoever is on duty what cannot be answered by a push tomorrow. Says when to look again.
+    async fn closing(&self, rules: &ActiveRules, now: Time) -> Option<Time> {
+        const MARK: &str = "closing";
+        let settings = rules.set.settings();
+        let hours = settings.calendar.as_deref()?;
+        let last = match self.store.marked(MARK).await {
+            Ok(last) => last,
+            Err(error) => {
+                tracing::warn!(%error, "the last closing time cannot be read");
+                return Some(now.plus(TRY_AGAIN));
+            }
+        };
+        let from = last.unwrap_or(now);
+        let close = hours.next_close(hours.next_open(from)?)?;
+        if close > now {
+            if last.is_none()
+                && let Err(error) = self.store.mark(MARK, now).await
+            {
+                tracing::warn!(%error, "the closing time cannot be noted");
+            }
+            return Some(close);
+        }
+        let reopens = hours.next_open(now)?;
+        let lost = self
+            .all(vec![State::Waiting, State::Assigned], |known| {
+                closes_before(known, reopens) && (self.world.can_push)(&known.account)
+            })
+            .await;
+        if !lost.is_empty() {
+            let count = lost.len();
+            let urgent = lost.iter().map(|known| known.priority).min();
+            let waiting = lost
+                .iter()
+                .map(|known| now.since(known.waits_since()))
+                .max();
+            let alert = Alert {
+                id: TurnKey::of_text(&format!("closing {close}")),
+                kind: AlertKind::Window,
+                account: None,
+                conversation: None,
+                priority: urgent.unwrap_or(Priority::Normal),
+                reason: format!("{count} 个会话的回复时限在下次上班前就到了").into(),
+                waiting: waiting.unwrap_or_default(),
+                at: now,
+                tier: 1,
+                to: None,
+                excerpt: "".into(),
+            };
+            if let Err(error) = (self.world.tell)(alert).await {
+                tracing::error!(%error, "what closes before we reopen could not be told");
+                return Some(now.plus(TRY_AGAIN));
+            }
+        }
+        if let Err(error) = self.store.mark(MARK, now).await {
+            tracing::warn!(%error, "the closing time cannot be noted");
+            return Some(now.plus(TRY_AGAIN));
+        }
+        hours.next_close(hours.next_open(now)?)
+    }
+}
+
+/// What doing what is due came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Elapsed {
+    Nothing,
+    /// There may be more.
+    More,
+    /// The store refused.
+    Refused,
+}
+
+/// Whether the window shuts before this time, with an answer owed.
+pub fn closes_before(known: &Conversation, reopens: Time) -> bool {
+    known.asked_at().is_some() && known.window.closes_at().is_some_and(|end| end <= reopens)
+}
+
+/// Why a conversation waits, for people.
+pub fn reason_in_words(known: &Conversation) -> Arc<str> {
+    if let Some(note) = known.reason_note.as_ref().filter(|note| !note.is_empty()) {
+        return Arc::clone(note);
+    }
+    let words = match known.reason {
+        Some(Reason::Unmatched) => "没有规则回答",
+        Some(Reason::Repeated) => "同一个问题问了几遍",
+        Some(Reason::Handoff) => "规则转人工",
+        Some(Reason::Form) => "表单没填成",
+        Some(Reason::Hook) => "查询没有结果",
+        Some(Reason::Unsendable) => "规则的内容发不出去",
+        Some(Reason::Asked) => "要找人",
+        Some(Reason::Crisis) => "危机词",
+        None => "等人回答",
+    };
+    words.into()
+}
+
+fn surge_alert(
+    account: &AccountName,
+    follower: &OpenId,
+    topic: &Topic,
+    count: usize,
+    words: &str,
+    now: Time,
+) -> Alert {
+    let (priority, about) = match topic {
+        Topic::Crisis(name) => (Priority::Urgent, format!("「{name}」")),
+        Topic::Words(_) => (Priority::High, "差不多的事".to_owned()),
+    };
+    Alert {
+        id: TurnKey::of_text(&format!("surge {account} {follower} {now}")),
+        kind: AlertKind::Surge,
+        account: Some(account.clone()),
+        conversation: None,
+        priority,
+        reason: format!("15 分钟里 {count} 位粉丝说{about}").into(),
+        waiting: Duration::ZERO,
+        at: now,
+        tier: 2,
+        to: None,
+        excerpt: words.chars().take(EXCERPT).collect::<String>().into(),
+    }
+}
+
+/// The name under which the desk itself acts.
+fn system() -> AgentName {
+    AgentName::parse("system").expect("it is short and not empty")
+}

@@ -1,0 +1,272 @@
+//! Serves what people do with a conversation besides answering it: give it away, put it off, call it something.
+//! Owns: the requests. Uses: store, model. Never: decides whether it is allowed (the conversation does).
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json, Path, Payload};
+
+use super::conversations::{act, reached};
+use super::json_body;
+use super::shapes::{
+    Assign, ConversationShape, Elsewhere, Prioritise, ProblemShape, Remark, Seen, Snooze, ToDesk,
+};
+use crate::model::{Act, AgentName};
+use crate::server::access::Agent;
+use crate::server::error::{Code, Problem};
+use crate::server::presence::Looking;
+use crate::server::{Site, body};
+
+/// Gives a conversation to somebody: an agent to themself, an owner to a colleague, a lead to anybody. Taking it from its
+/// owner needs a reason.
+#[utoipa::path(
+    post, path = "/conversations/{id}/assign", operation_id = "assignConversation",
+    params(("id" = String, Path)), request_body = Assign,
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 422, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn assign(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    let Assign { agent, reason } = json_body(&request, payload).await?;
+    let to = AgentName::parse(agent)
+        .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
+    act(
+        &site,
+        &caller,
+        &id,
+        Act::Assign {
+            to,
+            reason: reason.unwrap_or_default(),
+        },
+    )
+    .await
+}
+
+/// Gives a conversation back to the rules.
+#[utoipa::path(
+    post, path = "/conversations/{id}/handback", operation_id = "handBackConversation",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn hand_back(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    mut payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    body::discard(&mut payload).await;
+    act(&site, &caller, &id, Act::HandBack).await
+}
+
+/// Puts a conversation off until a time, at most 90 days, or until the follower writes.
+#[utoipa::path(
+    post, path = "/conversations/{id}/snooze", operation_id = "snoozeConversation",
+    params(("id" = String, Path)), request_body = Snooze,
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn snooze(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    let Snooze { until } = json_body(&request, payload).await?;
+    act(&site, &caller, &id, Act::Snooze { until }).await
+}
+
+/// Says how urgent a conversation is; clocks and alerts begin anew. A crisis that is none is made `normal`, as a false alarm.
+#[utoipa::path(
+    post, path = "/conversations/{id}/priority", operation_id = "prioritiseConversation",
+    params(("id" = String, Path)), request_body = Prioritise,
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn prioritise(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    let Prioritise { priority } = json_body(&request, payload).await?;
+    act(&site, &caller, &id, Act::Prioritise { priority }).await
+}
+
+/// Says what colleagues call the follower, in place of what was said before; nobody need own the conversation.
+#[utoipa::path(
+    post, path = "/conversations/{id}/remark", operation_id = "remarkConversation",
+    params(("id" = String, Path)), request_body = Remark,
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn remark(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    let Remark { remark } = json_body(&request, payload).await?;
+    act(&site, &caller, &id, Act::Remark { remark }).await
+}
+
+/// Says that somebody has seen an episode that ended without an answer.
+#[utoipa::path(
+    post, path = "/conversations/{id}/acknowledge", operation_id = "acknowledgeConversation",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn acknowledge(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    mut payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    body::discard(&mut payload).await;
+    act(&site, &caller, &id, Act::Acknowledge).await
+}
+
+/// Says that the follower was answered by another way, in WeChat's own console or by telephone. Claims an unclaimed
+/// conversation.
+#[utoipa::path(
+    post, path = "/conversations/{id}/elsewhere", operation_id = "answeredElsewhere",
+    params(("id" = String, Path)), request_body = Elsewhere,
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 422, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn elsewhere(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    let Elsewhere { text } = json_body(&request, payload).await?;
+    act(&site, &caller, &id, Act::Elsewhere { text }).await
+}
+
+/// Has the follower's next message handed to Tencent's own desk: that is possible in answer to a message only.
+#[utoipa::path(
+    post, path = "/conversations/{id}/desk", operation_id = "sendToDesk",
+    params(("id" = String, Path)), request_body = ToDesk,
+    responses(
+        (status = 200, body = ConversationShape),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 409, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn to_desk(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Json<ConversationShape>, Problem> {
+    let ToDesk { agent } = json_body(&request, payload).await?;
+    act(
+        &site,
+        &caller,
+        &id,
+        Act::ToDesk {
+            agent: agent.unwrap_or_default(),
+        },
+    )
+    .await
+}
+
+/// Says that the caller looks at a conversation, and may be typing; to be said every three seconds. The conversation stays
+/// with its owner as long as the owner looks.
+#[utoipa::path(
+    post, path = "/conversations/{id}/presence", operation_id = "lookAtConversation",
+    params(("id" = String, Path)), request_body = Seen,
+    responses(
+        (status = 204),
+        (status = 400, body = ProblemShape),
+        (status = 401, body = ProblemShape),
+        (status = 403, body = ProblemShape),
+        (status = 404, body = ProblemShape),
+        (status = 413, body = ProblemShape),
+        (status = 503, body = ProblemShape),
+    )
+)]
+pub(super) async fn look(
+    Agent(caller): Agent,
+    site: Data<Site>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<actix_web::HttpResponse, Problem> {
+    let Seen { typing } = json_body(&request, payload).await?;
+    let conversation = reached(&site, &caller, &id).await?;
+    let looking = Looking {
+        name: caller.name,
+        is_typing: typing,
+        at: site.clock.now(),
+    };
+    site.presence.look(conversation.id, looking);
+    Ok(actix_web::HttpResponse::NoContent().finish())
+}
