@@ -35,6 +35,10 @@ pub type WhoIsOnDuty = Arc<dyn Fn() -> Arc<OnDuty> + Send + Sync>;
 /// Hears of a message that went to people.
 pub type Hear = Arc<dyn Fn(&AccountName, &Incoming, &Move, Time) + Send + Sync>;
 
+/// Erases elsewhere whom the store has erased.
+pub type Erased =
+    Arc<dyn Fn(AccountName, OpenId) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
+
 /// What a turn asks of the world besides the store and the rules.
 #[derive(Clone)]
 pub struct World {
@@ -48,6 +52,8 @@ pub struct World {
     pub on_duty: WhoIsOnDuty,
     /// Told of what went to people, once it is kept.
     pub hear: Hear,
+    /// Told of who took their consent back.
+    pub erased: Erased,
 }
 
 impl World {
@@ -57,6 +63,7 @@ impl World {
             can_push: HashMap::new(),
             on_duty: Arc::new(Arc::<OnDuty>::default),
             hear: Arc::new(|_, _, _, _| {}),
+            erased: Arc::new(|_, _| Box::pin(std::future::ready(Ok(())))),
             media: Arc::new(|_| Arc::new(MediaIds::none())),
             ask_hook: Arc::new(|_| {
                 Box::pin(std::future::ready(HookAnswer::Failed(HookFault::Offline)))
@@ -230,8 +237,12 @@ impl Turns {
         let course = Course::Decided(outcome);
         if let Some(follower) = &erase {
             drop(ticket);
-            return match self.store.erase(&account, follower).await {
-                Ok(_) => Finished::alone(key, Answered::bare(None, at, course)),
+            let erased = match self.store.erase(&account, follower).await {
+                Ok(_) => (self.world.erased)(account, follower.clone()).await,
+                Err(error) => Err(error),
+            };
+            return match erased {
+                Ok(()) => Finished::alone(key, Answered::bare(None, at, course)),
                 Err(error) => self.unkept(key, at, is_event, None, &error),
             };
         }

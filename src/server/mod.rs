@@ -10,6 +10,7 @@ mod health;
 mod media;
 mod metrics;
 mod presence;
+mod privacy;
 mod remote;
 mod rules;
 mod settings;
@@ -39,6 +40,7 @@ use error::{Code, Problem};
 use media::Media;
 use metrics::Metrics;
 use presence::Presence;
+use privacy::Privacy;
 use remote::Proxies;
 use rules::Keeper;
 use webhook::Door;
@@ -65,6 +67,7 @@ struct Site {
     proxies: Proxies,
     access: Access,
     events: api::Events,
+    privacy: Arc<Privacy>,
     media: Arc<Media>,
     metrics: Arc<Metrics>,
     max_skew: Duration,
@@ -90,6 +93,7 @@ pub struct Application {
     desk: Arc<Desk>,
     uploader: Arc<Uploader>,
     keeper: Arc<Keeper>,
+    privacy: Arc<Privacy>,
     /// Ends what would not end by itself.
     stopping: CancellationToken,
     notice: Option<String>,
@@ -126,6 +130,7 @@ impl Application {
             desk,
             uploader,
             keeper,
+            privacy,
             stopping,
             ..
         } = self;
@@ -135,6 +140,7 @@ impl Application {
             ("delivery", tokio::spawn(delivery.run(quiet.clone()))),
             ("desk", tokio::spawn(desk.run(quiet.clone()))),
             ("uploader", tokio::spawn(uploader.run(quiet.clone()))),
+            ("privacy", tokio::spawn(privacy.run(quiet.clone()))),
             (
                 "watcher of the rules",
                 tokio::spawn(rules::watch(keeper, quiet.clone())),

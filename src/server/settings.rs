@@ -41,6 +41,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// What the rules' own settings start from.
     pub desk: DeskSettings,
+    /// How long messages are kept; zero means for ever.
+    pub keep_messages: Duration,
     /// Whom rules may ask.
     pub hooks: HookSettings,
     /// The accounts; at least one.

@@ -14,6 +14,7 @@ use super::api::Events;
 use super::media::{Media, UPLOADS};
 use super::metrics::Metrics;
 use super::presence::Presence;
+use super::privacy::Privacy;
 use super::remote::Proxies;
 use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
@@ -135,6 +136,13 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     );
     let (keeper, notice) = opened.await?;
     let presence = Arc::<Presence>::default();
+    let privacy = Arc::new(Privacy::new(
+        Arc::clone(&store),
+        settings.clock.clone(),
+        settings.timezone.clone(),
+        settings.keep_messages,
+        Vec::new(),
+    ));
     let desk = Arc::new(desk(settings, &store, &keeper, &clients, &presence));
     let can_push = clients.iter().map(|(name, client)| {
         let client = Arc::clone(client);
@@ -146,6 +154,13 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         ask_hook: ask_hook(settings, &metrics),
         media: ids_of(&uploader),
         on_duty: Arc::new(Arc::<OnDuty>::default),
+        erased: {
+            let privacy = Arc::clone(&privacy);
+            Arc::new(move |account, follower| {
+                let privacy = Arc::clone(&privacy);
+                Box::pin(async move { privacy.erase_elsewhere(&account, &follower).await })
+            })
+        },
         hear: {
             let desk = Arc::clone(&desk);
             Arc::new(move |account, incoming, moved, now| desk.hear(account, incoming, moved, now))
@@ -174,6 +189,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     let stopping = CancellationToken::new();
     let site = Site {
         events: Events::new(stopping.clone()),
+        privacy: Arc::clone(&privacy),
         doors: settings
             .accounts
             .iter()
@@ -205,6 +221,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         desk,
         uploader,
         keeper,
+        privacy,
         stopping,
         notice,
     })

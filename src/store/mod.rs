@@ -18,6 +18,7 @@ use crate::model::{
     UploadedMedia,
 };
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 
 /// How many revisions stay although no stored reply names them.
 pub const REVISIONS_KEPT: usize = 200;
@@ -101,6 +102,13 @@ pub trait Store: Send + Sync + 'static {
         before: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Message>, Error>;
+
+    /// The whole history of a conversation, newest first, in pieces; a piece is read once the one before was taken. An error
+    /// ends it. Deliveries as in [`Store::messages`].
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    async fn history(&self, id: ConversationId) -> Result<Pieces, Error>;
 
     /// Takes the next push that is due, oldest first, one at a time per follower, and notes that its attempt begins.
     /// Durable on return: after a crash the push is found as `unknown`, never sent again.
@@ -285,6 +293,9 @@ pub trait Store: Send + Sync + 'static {
 
 /// When something happens to a conversation by itself next, if ever.
 pub type AlarmOf = Arc<dyn Fn(&Conversation) -> Option<Time> + Send + Sync>;
+
+/// A history in pieces.
+pub type Pieces = mpsc::Receiver<Result<Vec<Message>, Error>>;
 
 /// What a claim found.
 #[derive(Debug)]

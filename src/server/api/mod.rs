@@ -7,6 +7,7 @@ mod conversations;
 mod cursor;
 mod events;
 mod listing;
+mod privacy;
 mod rule_shapes;
 mod rules;
 mod shapes;
@@ -94,6 +95,8 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
         )
         .service(resource("/conversations/{id}/desk", "POST").route(web::post().to(acts::to_desk)))
         .service(resource("/conversations/{id}/presence", "POST").route(web::post().to(acts::look)))
+        .service(resource("/followers/erase", "POST").route(web::post().to(privacy::erase)))
+        .service(resource("/followers/export", "GET").route(web::get().to(privacy::export)))
         .service(resource("/events", "GET").route(web::get().to(events::follow)))
         .service(
             resource("/tokens", "GET, POST")
@@ -197,6 +200,8 @@ async fn json_body_up_to<T: DeserializeOwned>(
         acts::to_desk,
         acts::look,
         events::follow,
+        privacy::erase,
+        privacy::export,
         tokens::list,
         tokens::add,
         tokens::revoke,

@@ -333,6 +333,52 @@ pub(super) struct NewReply {
     pub(super) last_seen: Option<String>,
 }
 
+/// Whom to erase.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct EraseFollower {
+    /// The account.
+    pub(super) account: String,
+    /// The follower's openid.
+    pub(super) follower: String,
+}
+
+/// What erasing a follower led to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Erased)]
+pub(super) struct ErasedShape {
+    /// Whether a conversation was known.
+    pub(super) erased: bool,
+}
+
+/// Whose data to hand out.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ExportQuery {
+    /// The account.
+    pub(super) account: String,
+    /// The follower's openid.
+    pub(super) follower: String,
+}
+
+/// Everything that is kept of one follower.
+#[derive(ToSchema)]
+#[schema(as = Export)]
+#[expect(
+    dead_code,
+    reason = "an export is written piece by piece; this is its schema"
+)]
+pub(super) struct ExportShape {
+    account: String,
+    follower: String,
+    #[schema(value_type = String, format = "date-time")]
+    exported_at: Time,
+    conversation: ConversationShape,
+    /// Files that the follower sent.
+    media: Vec<serde_json::Value>,
+    /// All messages and notes, newest first.
+    messages: Vec<MessageShape>,
+}
+
 /// A token to make.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewToken {

@@ -42,7 +42,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tracing::Span;
 
 use self::shared::{Shared, blocking, durable, on_disk, written};
@@ -53,8 +53,8 @@ use crate::model::{
     MessageId, OpenId, RuleFiles, State, Time, Turn, TurnKey, UploadedMedia,
 };
 use crate::store::{
-    ActError, Acted, AlarmOf, Changes, Claim, DeskFigures, Error, Health, Page, Past, Pin, Query,
-    Revision, Store, Taken, Ticket,
+    ActError, Acted, AlarmOf, Changes, Claim, DeskFigures, Error, Health, Page, Past, Pieces, Pin,
+    Query, Revision, Store, Taken, Ticket,
 };
 
 pub use self::settings::{BeforeIo, Io, Settings};
@@ -196,6 +196,21 @@ impl Store for SledStore {
             history::messages(shared, id, before, limit)
         })
         .await
+    }
+
+    async fn history(&self, id: ConversationId) -> Result<Pieces, Error> {
+        self.shared.open()?;
+        let (tell, told) = mpsc::channel(1);
+        let (shared, span) = (Arc::clone(&self.shared), Span::current());
+        tokio::task::spawn_blocking(move || {
+            span.in_scope(|| {
+                if let Err(error) = history::pieces(&shared, id, &tell) {
+                    // Nobody may read any more.
+                    let _gone = tell.blocking_send(Err(error));
+                }
+            });
+        });
+        Ok(told)
     }
 
     async fn take_push(&self, now: Time) -> Result<Option<Taken>, Error> {
