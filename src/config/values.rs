@@ -203,7 +203,7 @@ impl Values {
 }
 
 fn is_section(path: &str) -> bool {
-    matches!(path, "callback" | "desk" | "hooks" | "account")
+    matches!(path, "callback" | "desk" | "hooks" | "privacy" | "account")
         || path
             .strip_prefix("account.")
             .is_some_and(|name| !name.contains('.'))
@@ -292,7 +292,7 @@ fn unknown_key(origin: &Origin, parent: &str, name: &str) -> Problem {
         .filter(|key| key.section() == section)
         .map(Key::name);
     let sections: &[&str] = if parent.is_empty() {
-        &["callback", "desk", "hooks", "account"]
+        &["callback", "desk", "hooks", "privacy", "account"]
     } else {
         &[]
     };

@@ -205,6 +205,10 @@ impl Shop {
         self.start();
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.running.as_ref().unwrap().address
+    }
+
     pub fn follower(&self, openid: &str) -> Follower {
         self.account.follower(openid)
     }

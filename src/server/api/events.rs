@@ -442,6 +442,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stream_ends_with_its_client() {
+        let world = Followed::open().await;
+        let (mut stream, read) = world.stream(&[], NEVER);
+        stream.begin(None).await.unwrap();
+        let run = tokio::spawn(stream.run(async || Some(Vec::new())));
+        drop(read);
+        run.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_client_that_does_not_read_is_let_go() {
         let world = Followed::open().await;
         let (mut stream, mut read) = world.stream(&[], OFTEN);
