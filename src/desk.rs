@@ -341,8 +341,8 @@ impl Desk {
         } else {
             reason
         };
-        let episode = known.desk().episodes;
-        let id = format!("{} {episode} {} {due} {timer:?}", known.id, known.opened_at);
+        // Until the timer is noted the version stays: what is told again after a crash has the same identity.
+        let id = format!("{} {} {timer:?}", known.id, known.version);
         let shows_words = settings.alerts.iter().any(|channel| channel.excerpt > 0);
         Some(Alert {
             id: TurnKey::of_text(&id),

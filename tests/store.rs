@@ -11,5 +11,6 @@ mod full_disk;
 mod kept;
 mod kill;
 mod model;
+mod second_format;
 mod settling;
 mod sled;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+use crate::clock::Clock;
 use crate::model::Reply;
 use crate::simulator::http::Address;
 use crate::simulator::{
-    Account, AccountSettings, Clock, Delivered, Follower, Mode, Push, Settings, Shown, Sight,
-    Wechat,
+    Account, AccountSettings, Delivered, Follower, Mode, Push, Settings, Shown, Sight, Wechat,
 };
 
 /// 假装成微信,向一个回调地址发消息,打印粉丝看到的一切

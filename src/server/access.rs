@@ -40,10 +40,11 @@ pub(super) struct Caller {
 
 impl Caller {
     /// Who acts, in the words of a conversation.
-    pub(super) fn actor(&self) -> Actor {
+    /// `as_lead` where the caller means to act over an owner's head, and then only if the caller is a lead.
+    pub(super) fn actor(&self, as_lead: bool) -> Actor {
         Actor {
             name: self.name.clone(),
-            is_lead: self.role >= Role::Admin,
+            is_lead: as_lead && self.role >= Role::Admin,
         }
     }
 

@@ -28,7 +28,6 @@ mod token;
 mod window;
 mod xml;
 
-pub use crate::clock::Clock;
 pub use account::{AccountSettings, Agent, Mode, Rights};
 pub use delivery::Delivered;
 pub use fault::{Fault, Times};

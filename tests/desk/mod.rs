@@ -1,6 +1,7 @@
 //! Works at the desk: the server in this process on a clock that the test moves, the pretend WeChat on the same clock,
 //! everything else over HTTP.
 
+mod killed;
 mod rows;
 
 use std::collections::BTreeMap;

@@ -547,9 +547,16 @@ mod to_closed {
         let (shop, _) = assigned();
         let wang = shop.token("wang", "agent");
         let body = json!({ "outcome": "spam" });
-        assert_eq!(shop.tries(&wang, "close", Some(&body)).status, 409);
+        for verb in ["close", "close?as_lead=true"] {
+            assert_eq!(shop.tries(&wang, verb, Some(&body)).status, 409);
+        }
         let chief = shop.token("chief", "admin");
-        shop.act(&chief, "close", Some(&body));
+        assert_eq!(
+            shop.tries(&chief, "close", Some(&body)).status,
+            409,
+            "not by the way"
+        );
+        shop.act(&chief, "close?as_lead=true", Some(&body));
         let known = shop.conversation(LI);
         assert_eq!(
             (&known["state"], &known["outcome"]),

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sha1::{Digest, Sha1};
+use wxreply::clock::Clock;
 use wxreply::model::Time;
-use wxreply::simulator::{AccountSettings, Clock, FAULT_NOTICE, Mode, Settings, Tampering, Wechat};
+use wxreply::simulator::{AccountSettings, FAULT_NOTICE, Mode, Settings, Tampering, Wechat};
 
 use super::callback::{Answer, Callback};
 use super::{IMPATIENT, START, account, text_reply, wechat, with_limit};

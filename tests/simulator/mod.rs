@@ -17,8 +17,9 @@ mod windows;
 
 use std::time::Duration;
 
+use wxreply::clock::Clock;
 use wxreply::model::Time;
-use wxreply::simulator::{Account, AccountSettings, Clock, Mode, Settings, Wechat};
+use wxreply::simulator::{Account, AccountSettings, Mode, Settings, Wechat};
 
 use callback::Callback;
 

@@ -295,7 +295,7 @@ async fn a_store_of_a_newer_format_and_a_damaged_one_are_refused() {
         .err()
         .unwrap();
     assert!(
-        matches!(refused, Error::Newer { found: 9, known: 2 }),
+        matches!(refused, Error::Newer { found: 9, known: 3 }),
         "{refused}"
     );
 

@@ -17,7 +17,7 @@ use super::sled::{copy, open, settings};
 
 const VALUES: &str = include_str!("../fixtures/store-1/values.txt");
 const EXPECTED: &str = include_str!("../fixtures/store-1/expected.txt");
-const COPY: &str = "before-format-2";
+const COPY: &str = "before-format-3";
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits = hex.as_bytes().chunks(2);
@@ -25,11 +25,11 @@ fn bytes(hex: &str) -> Vec<u8> {
     digits.map(byte).collect()
 }
 
-/// The directory as version 0.1 left it.
-fn left() -> TempDir {
+/// The directory as an older version left it.
+pub fn left(values: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let database = sled::open(dir.path().join("sled")).unwrap();
-    for line in VALUES.lines() {
+    for line in values.lines() {
         let [map, key, value] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
         match map {
             "spill" => {
@@ -51,7 +51,7 @@ fn left() -> TempDir {
 }
 
 /// Every conversation with the newest part of its history, as the fixture was written down.
-async fn told(store: &dyn Store) -> String {
+pub async fn told(store: &dyn Store) -> String {
     let query = Query {
         limit: 99,
         ..Query::default()
@@ -103,7 +103,7 @@ async fn told(store: &dyn Store) -> String {
 
 #[tokio::test]
 async fn what_the_first_format_kept_is_all_there() {
-    let dir = left();
+    let dir = left(VALUES);
     for _ in 0..2 {
         let store = open(dir.path()).await;
         assert_same(&told(&*store).await, EXPECTED);
@@ -136,7 +136,7 @@ async fn what_the_first_format_kept_is_all_there() {
     }
 }
 
-fn assert_same(found: &str, expected: &str) {
+pub fn assert_same(found: &str, expected: &str) {
     for (found, expected) in found.lines().zip(expected.lines()) {
         assert_eq!(found, expected);
     }
@@ -145,7 +145,7 @@ fn assert_same(found: &str, expected: &str) {
 
 #[tokio::test]
 async fn a_store_of_the_first_format_goes_on_in_the_second() {
-    let dir = left();
+    let dir = left(VALUES);
     let store = open(dir.path()).await;
     let wang = ask(&*store, "wang", 200).await;
     let lili = agent("lili");
@@ -176,7 +176,7 @@ async fn a_store_of_the_first_format_goes_on_in_the_second() {
 
 #[tokio::test]
 async fn the_store_is_copied_once_before_it_is_changed() {
-    let dir = left();
+    let dir = left(VALUES);
     let before = fs::read(dir.path().join("spill")).unwrap();
     let store = open(dir.path()).await;
     store.close().await;
@@ -186,15 +186,15 @@ async fn the_store_is_copied_once_before_it_is_changed() {
         let catalog = sled::open(dir.join("sled")).unwrap().open_tree("catalog");
         catalog.unwrap().get("format").unwrap().unwrap().to_vec()
     };
-    assert_eq!((format(&kept), format(dir.path())), (vec![1], vec![2]));
+    assert_eq!((format(&kept), format(dir.path())), (vec![1], vec![3]));
     fs::remove_dir_all(&kept).unwrap();
     open(dir.path()).await.close().await;
-    assert!(!kept.exists(), "of format 2 already");
+    assert!(!kept.exists(), "of format 3 already");
 }
 
 #[tokio::test]
 async fn a_store_that_cannot_be_copied_is_left_alone() {
-    let dir = left();
+    let dir = left(VALUES);
     fs::write(dir.path().join(format!("{COPY}.unfinished")), "in the way").unwrap();
     for _ in 0..2 {
         let opened = SledStore::open_with(dir.path(), settings(), START).await;

@@ -117,7 +117,14 @@ impl Conversation {
         if state != self.state {
             self.state = state;
             if state != State::Bot || self.desk.is_some() {
-                self.desk_mut().since = now;
+                let desk = self.desk_mut();
+                desk.since = now;
+                if matches!(
+                    state,
+                    State::Bot | State::Follower | State::External | State::Closed
+                ) {
+                    desk.settle();
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::Reply;
+use crate::model::desk::DeskSettings;
 use crate::model::entry::{Answer, Change, Entry, Move, Settled, Spoken, Turn};
 use crate::model::{By, Content, Event, EventKind, Incoming, TurnKey};
 
@@ -351,6 +352,8 @@ enum Step {
     Act(Act, bool),
     Message(Option<Move>),
     Push(Settled),
+    /// So many minutes pass, and whatever is due happens.
+    Wait(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -369,6 +372,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Some(Move::Follower)),
         Just(Some(Move::Bot)),
         Just(Some(Move::Unsubscribed)),
+        Just(Some(Move::External {
+            until: START.plus(Duration::from_secs(3600)),
+        })),
+        Just(Some(Move::Raise {
+            reason: Reason::Crisis,
+            priority: Priority::Urgent,
+            note: Some("异物".into()),
+        })),
+        Just(Some(Move::Assign {
+            to: agent("xiaoli"),
+            reason: Reason::Unmatched,
+            priority: Priority::Normal,
+            note: None,
+        })),
     ];
     let acts = prop_oneof![
         Just(Act::Claim),
@@ -378,6 +395,23 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         }),
         Just(Act::Note { text: "n".into() }),
         Just(reply("好")),
+        Just(Act::Assign {
+            to: agent("xiaoli"),
+            reason: "忙".into(),
+        }),
+        Just(Act::HandBack),
+        (1_u64..4000).prop_map(|minutes| Act::Snooze {
+            until: START.plus(Duration::from_secs(minutes * 60)),
+        }),
+        Just(Act::Prioritise {
+            priority: Priority::Low,
+        }),
+        Just(Act::Elsewhere {
+            text: "电话".into()
+        }),
+        Just(Act::ToDesk { agent: "".into() }),
+        Just(Act::Acknowledge),
+        Just(Act::Seen),
     ];
     let results = prop_oneof![
         Just(Settled::Sent),
@@ -394,17 +428,44 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             (acts, any::<bool>()).prop_map(|(act, first)| Step::Act(act, first)),
             moves.prop_map(Step::Message),
             results.prop_map(Step::Push),
+            prop_oneof![1_u64..20, 20_u64..5_000].prop_map(Step::Wait),
         ],
         0..40,
     )
+}
+
+/// Lets everything happen that is due; says how much that was. Each timer fires once: firing it makes it go away.
+fn elapse(conversation: &mut Conversation, n: u64) -> usize {
+    let now = START.plus(Duration::from_secs(n));
+    let settings = DeskSettings::default();
+    let mut fired = Vec::new();
+    while let Some((due, timer)) = conversation.next_timer(&settings, now)
+        && due <= now
+    {
+        let which = (conversation.desk().since, due, timer);
+        assert!(!fired.contains(&which), "{which:?} again");
+        fired.push(which);
+        let elapsed = Act::Elapsed {
+            timer,
+            version: conversation.version,
+        };
+        let before = conversation.state;
+        act(conversation, n, "system", &elapsed).unwrap();
+        let is_legal = Trigger::ALL
+            .iter()
+            .any(|trigger| next(before, *trigger) == Some(conversation.state));
+        assert!(is_legal || before == conversation.state);
+    }
+    fired.len()
 }
 
 proptest! {
     #[test]
     fn whatever_happens_owner_and_outbox_fit_the_state(steps in steps()) {
         let mut conversation = fresh();
-        for (n, step) in steps.into_iter().enumerate() {
-            let n = u64::try_from(n).unwrap();
+        let mut n = 0;
+        for step in steps {
+            n += 1;
             let at = START.plus(Duration::from_secs(n));
             let version = conversation.version;
             match step {
@@ -417,8 +478,15 @@ proptest! {
                 }
                 Step::Push(result) if conversation.due(at).is_some() => settle(&mut conversation, n, result),
                 Step::Push(_) => {}
+                Step::Wait(minutes) => {
+                    n += minutes * 60;
+                    let fired = elapse(&mut conversation, n);
+                    prop_assert!(fired < 12, "{fired} timers: {conversation:?}");
+                }
             }
             prop_assert!(conversation.version >= version);
+            let owes = matches!(conversation.state, State::Waiting | State::Assigned);
+            prop_assert!(owes || conversation.asked_at().is_none() || matches!(conversation.state, State::Snoozed | State::Held));
             prop_assert!(
                 !matches!(conversation.state, State::Waiting | State::Bot | State::Closed) || conversation.owner.is_none(),
                 "{:?} owned by {:?}", conversation.state, conversation.owner

@@ -2,12 +2,13 @@
 //! Owns: the requests. Uses: store, model. Never: decides whether it is allowed (the conversation does).
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Json, Path, Payload};
+use actix_web::web::{Data, Json, Path, Payload, Query};
 
-use super::conversations::{act, reached};
+use super::conversations::{act, act_over, reached};
 use super::json_body;
 use super::shapes::{
-    Assign, ConversationShape, Elsewhere, Prioritise, ProblemShape, Remark, Seen, Snooze, ToDesk,
+    AsLead, Assign, ConversationShape, Elsewhere, Prioritise, ProblemShape, Remark, Seen, Snooze,
+    ToDesk,
 };
 use crate::model::{Act, AgentName};
 use crate::server::access::Agent;
@@ -57,7 +58,7 @@ pub(super) async fn assign(
 /// Gives a conversation back to the rules.
 #[utoipa::path(
     post, path = "/conversations/{id}/handback", operation_id = "handBackConversation",
-    params(("id" = String, Path)),
+    params(("id" = String, Path), AsLead),
     responses(
         (status = 200, body = ConversationShape),
         (status = 401, body = ProblemShape),
@@ -71,16 +72,17 @@ pub(super) async fn hand_back(
     Agent(caller): Agent,
     site: Data<Site>,
     id: Path<String>,
+    lead: Query<AsLead>,
     mut payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     body::discard(&mut payload).await;
-    act(&site, &caller, &id, Act::HandBack).await
+    act_over(&site, &caller, &id, Act::HandBack, &lead).await
 }
 
 /// Puts a conversation off until a time, at most 90 days, or until the follower writes.
 #[utoipa::path(
     post, path = "/conversations/{id}/snooze", operation_id = "snoozeConversation",
-    params(("id" = String, Path)), request_body = Snooze,
+    params(("id" = String, Path), AsLead), request_body = Snooze,
     responses(
         (status = 200, body = ConversationShape),
         (status = 400, body = ProblemShape),
@@ -96,17 +98,18 @@ pub(super) async fn snooze(
     Agent(caller): Agent,
     site: Data<Site>,
     id: Path<String>,
+    lead: Query<AsLead>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     let Snooze { until } = json_body(&request, payload).await?;
-    act(&site, &caller, &id, Act::Snooze { until }).await
+    act_over(&site, &caller, &id, Act::Snooze { until }, &lead).await
 }
 
 /// Says how urgent a conversation is; clocks and alerts begin anew. A crisis that is none is made `normal`, as a false alarm.
 #[utoipa::path(
     post, path = "/conversations/{id}/priority", operation_id = "prioritiseConversation",
-    params(("id" = String, Path)), request_body = Prioritise,
+    params(("id" = String, Path), AsLead), request_body = Prioritise,
     responses(
         (status = 200, body = ConversationShape),
         (status = 400, body = ProblemShape),
@@ -122,11 +125,12 @@ pub(super) async fn prioritise(
     Agent(caller): Agent,
     site: Data<Site>,
     id: Path<String>,
+    lead: Query<AsLead>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     let Prioritise { priority } = json_body(&request, payload).await?;
-    act(&site, &caller, &id, Act::Prioritise { priority }).await
+    act_over(&site, &caller, &id, Act::Prioritise { priority }, &lead).await
 }
 
 /// Says what colleagues call the follower, in place of what was said before; nobody need own the conversation.

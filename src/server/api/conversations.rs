@@ -6,13 +6,13 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::listing::{Narrowed, cursor_after};
 use super::shapes::{
-    Close, ConversationShape, ConversationWithMessages, ConversationsShape, ListQuery,
+    AsLead, Close, ConversationShape, ConversationWithMessages, ConversationsShape, ListQuery,
     MessageShape, NewReply, Note, PresenceShape, ProblemShape, RepliedShape, ShowQuery, Tags,
 };
 use super::{cursor, json_body};
 use crate::model::{
-    AccountName, Act, Conversation, ConversationId, Direction, MessageId, OpenId, Refusal, Reply,
-    State,
+    AccountName, Act, Actor, Conversation, ConversationId, Direction, MessageId, OpenId, Refusal,
+    Reply, State,
 };
 use crate::server::access::{Agent, Caller, Viewer};
 use crate::server::error::{Code, Problem};
@@ -131,7 +131,7 @@ pub(super) async fn claim(
 /// Gives a conversation back to the queue.
 #[utoipa::path(
     post, path = "/conversations/{id}/release", operation_id = "releaseConversation",
-    params(("id" = String, Path)),
+    params(("id" = String, Path), AsLead),
     responses(
         (status = 200, body = ConversationShape),
         (status = 401, body = ProblemShape),
@@ -145,16 +145,17 @@ pub(super) async fn release(
     Agent(caller): Agent,
     site: Data<Site>,
     id: Path<String>,
+    lead: Query<AsLead>,
     mut payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     body::discard(&mut payload).await;
-    act(&site, &caller, &id, Act::Release).await
+    act_over(&site, &caller, &id, Act::Release, &lead).await
 }
 
 /// Ends the episode.
 #[utoipa::path(
     post, path = "/conversations/{id}/close", operation_id = "closeConversation",
-    params(("id" = String, Path)), request_body = Close,
+    params(("id" = String, Path), AsLead), request_body = Close,
     responses(
         (status = 200, body = ConversationShape),
         (status = 400, body = ProblemShape),
@@ -170,11 +171,12 @@ pub(super) async fn close(
     Agent(caller): Agent,
     site: Data<Site>,
     id: Path<String>,
+    lead: Query<AsLead>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     let Close { outcome } = json_body(&request, payload).await?;
-    act(&site, &caller, &id, Act::Close { outcome }).await
+    act_over(&site, &caller, &id, Act::Close { outcome }, &lead).await
 }
 
 /// Writes a note to colleagues; nobody need own the conversation.
@@ -279,7 +281,7 @@ pub(super) async fn reply(
         can_push,
         hold,
     };
-    let acted = acted(&site, &caller, conversation.id, act, last_seen).await?;
+    let acted = acted(&site, &caller.actor(false), conversation.id, act, last_seen).await?;
     let message = acted
         .message
         .ok_or_else(|| Problem::new(Code::Internal, "the answer has no message"))?;
@@ -294,8 +296,22 @@ pub(super) async fn act(
     id: &str,
     act: Act,
 ) -> Result<Json<ConversationShape>, Problem> {
+    act_over(site, caller, id, act, &AsLead::default()).await
+}
+
+/// The same, over the owner's head where a lead says so.
+pub(super) async fn act_over(
+    site: &Site,
+    caller: &Caller,
+    id: &str,
+    act: Act,
+    lead: &AsLead,
+) -> Result<Json<ConversationShape>, Problem> {
     let conversation = reached(site, caller, id).await?;
-    let acted = acted(site, caller, conversation.id, act, None).await?;
+    // Taking a conversation over is said by its own word, with a reason.
+    let as_lead = lead.as_lead || matches!(act, Act::Assign { .. });
+    let actor = caller.actor(as_lead);
+    let acted = acted(site, &actor, conversation.id, act, None).await?;
     Ok(Json(shape(site, &acted.conversation)))
 }
 
@@ -307,14 +323,14 @@ fn shape(site: &Site, conversation: &Conversation) -> ConversationShape {
 
 async fn acted(
     site: &Site,
-    caller: &Caller,
+    actor: &Actor,
     id: ConversationId,
     act: Act,
     last_seen: Option<MessageId>,
 ) -> Result<store::Acted, Problem> {
     match site
         .store
-        .act(id, act, &caller.actor(), site.clock.now(), chance::seed())
+        .act(id, act, actor, site.clock.now(), chance::seed())
         .await
     {
         Ok(acted) => Ok(acted),

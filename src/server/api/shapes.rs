@@ -241,6 +241,15 @@ pub(super) struct ShowQuery {
     pub(super) before: Option<String>,
 }
 
+/// Whether a lead acts over the owner's head.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AsLead {
+    /// `true`: also where somebody else owns the conversation; leads only.
+    #[serde(default)]
+    pub(super) as_lead: bool,
+}
+
 /// How to end an episode.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Close {
