@@ -574,7 +574,7 @@ mod tests {
             windows_closing: 2,
             held_answers: 1,
         };
-        let text = String::from_utf8(metrics.text(&[figures.clone()], now)).unwrap();
+        let text = String::from_utf8(metrics.text(std::slice::from_ref(&figures), now)).unwrap();
         for line in [
             r#"wxreply_conversations{account="shop",priority="high",state="waiting"} 3"#,
             r#"wxreply_oldest_waiting_seconds{account="shop",priority="high"} 90"#,

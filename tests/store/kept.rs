@@ -141,7 +141,12 @@ pub async fn lists_are_narrowed_searched_and_ordered(mut home: impl Home) {
             ..waiting.clone()
         };
         assert_eq!(of(found).await, ["od", "oa"]);
-        let rank = |known: &Conversation| (known.priority as u8, known.opened_at);
+        let rank = |known: &Conversation| {
+            (
+                u8::from(known.priority != Priority::Urgent),
+                known.opened_at,
+            )
+        };
         let mut ranked = Query {
             order: Order::Ranked(Arc::new(rank)),
             limit: 2,
@@ -159,7 +164,7 @@ pub async fn lists_are_narrowed_searched_and_ordered(mut home: impl Home) {
                 break;
             }
         }
-        assert_eq!(seen, ["ob", "od", "oc", "oa"]);
+        assert_eq!(seen, ["ob", "od", "oa", "oc"]);
         home.reopen().await;
     }
 }

@@ -394,7 +394,7 @@ mod tests {
             "17",
             "-17",
             "0000000000000000-17",
-            &id[..16],
+            id.trim_end_matches("-17"),
             &format!("{id}x"),
         ] {
             assert_eq!(events.place(bad), None, "{bad}");

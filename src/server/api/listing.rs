@@ -215,7 +215,7 @@ mod tests {
             "oLiAb",
             " 密码 ",
             &alias,
-            &alias[7..],
+            alias.trim_start_matches("粉丝 "),
             &alias.to_lowercase(),
         ] {
             assert!((search(found).0)(&li), "{found}");

@@ -63,13 +63,13 @@ fn accounts(seats: &Seats, query: &Query) -> Vec<AccountName> {
 }
 
 fn fits(query: &Query, conversation: &Conversation) -> bool {
-    let has_tag = |wanted: &Box<str>| conversation.tags().contains(wanted);
+    let has_tag = |wanted: &str| conversation.tags().iter().any(|tag| **tag == *wanted);
     let is_found = |search: &Search| (search.0)(conversation);
     (query.states.is_empty() || query.states.contains(&conversation.state))
         && (query.accounts.is_empty() || query.accounts.contains(&conversation.account))
         && (query.priorities.is_empty() || query.priorities.contains(&conversation.priority))
         && (query.owner.is_none() || query.owner == conversation.owner)
-        && query.tag.as_ref().is_none_or(has_tag)
+        && query.tag.as_deref().is_none_or(has_tag)
         && query.search.as_ref().is_none_or(is_found)
 }
 
