@@ -32,8 +32,14 @@ pub type AskHook = Arc<dyn Fn(HookCall) -> BoxFuture<'static, HookAnswer> + Send
 /// Says who is there to answer now.
 pub type WhoIsOnDuty = Arc<dyn Fn() -> Arc<OnDuty> + Send + Sync>;
 
+/// Shown a conversation that has just got a person's first answer.
+pub type FirstAnswer = Arc<dyn Fn(&Conversation, Time) + Send + Sync>;
 /// Hears of a message that went to people.
 pub type Hear = Arc<dyn Fn(&AccountName, &Incoming, &Move, Time) + Send + Sync>;
+
+/// Erases elsewhere whom the store has erased.
+pub type Erased =
+    Arc<dyn Fn(AccountName, OpenId) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
 /// What a turn asks of the world besides the store and the rules.
 #[derive(Clone)]
@@ -48,6 +54,10 @@ pub struct World {
     pub on_duty: WhoIsOnDuty,
     /// Told of what went to people, once it is kept.
     pub hear: Hear,
+    /// Shown a conversation in which a person's first answer was just handed out.
+    pub first_answer: FirstAnswer,
+    /// Told of who took their consent back.
+    pub erased: Erased,
 }
 
 impl World {
@@ -57,6 +67,8 @@ impl World {
             can_push: HashMap::new(),
             on_duty: Arc::new(Arc::<OnDuty>::default),
             hear: Arc::new(|_, _, _, _| {}),
+            first_answer: Arc::new(|_, _| {}),
+            erased: Arc::new(|_, _| Box::pin(std::future::ready(Ok(())))),
             media: Arc::new(|_| Arc::new(MediaIds::none())),
             ask_hook: Arc::new(|_| {
                 Box::pin(std::future::ready(HookAnswer::Failed(HookFault::Offline)))
@@ -230,8 +242,12 @@ impl Turns {
         let course = Course::Decided(outcome);
         if let Some(follower) = &erase {
             drop(ticket);
-            return match self.store.erase(&account, follower).await {
-                Ok(_) => Finished::alone(key, Answered::bare(None, at, course)),
+            let erased = match self.store.erase(&account, follower).await {
+                Ok(_) => (self.world.erased)(account, follower.clone()).await,
+                Err(error) => Err(error),
+            };
+            return match erased {
+                Ok(()) => Finished::alone(key, Answered::bare(None, at, course)),
                 Err(error) => self.unkept(key, at, is_event, None, &error),
             };
         }
@@ -266,6 +282,9 @@ impl Turns {
         let heard = heard.map(|moved| (turn.account.clone(), turn.incoming.clone(), moved.clone()));
         match self.store.commit_turn(ticket, turn, at).await {
             Ok(conversation) => {
+                if conversation.desk().first_answer_at == Some(at) {
+                    (self.world.first_answer)(&conversation, at);
+                }
                 if let Some((account, incoming, moved)) = heard {
                     (self.world.hear)(&account, &incoming, &moved, at);
                 }

@@ -49,7 +49,7 @@ fn health_and_metrics_tell_strangers_little() {
         r#"wxreply_replies_total{account="plain",by="ack",result="ok",route="passive"} 1"#,
         r#"wxreply_unmatched_total{account="plain"} 1"#,
         r#"wxreply_escalations_total{account="plain",priority="normal",reason="unmatched"} 1"#,
-        r#"wxreply_conversations{account="plain",state="waiting"} 1"#,
+        r#"wxreply_conversations{account="plain",priority="normal",state="waiting"} 1"#,
         r#"wxreply_passive_reply_seconds_count{account="plain"} 2"#,
         r#"wxreply_duplicate_deliveries_total{account="plain"} 0"#,
     ] {

@@ -169,6 +169,7 @@ impl Args {
             max_skew: Duration::from_secs(600),
             deadline: Duration::from_millis(4500),
             desk: DeskSettings::default(),
+            keep_messages: Duration::ZERO,
             hooks: HookSettings::default(),
             alerts: Vec::new(),
             accounts: vec![account_settings],

@@ -7,6 +7,7 @@ mod backtest;
 mod check;
 mod config_show;
 mod demo;
+mod erase;
 mod explain;
 mod export;
 mod fix;
@@ -67,6 +68,8 @@ enum Command {
     Rules(rules::Args),
     /// 假微信:对任何回调地址发消息 | Play WeChat against any callback
     Simulate(simulate::Args),
+    /// 彻底删除一个粉丝的数据(需要服务在运行) | Erase one follower everywhere, through the running server
+    Erase(erase::Args),
     /// 检查本机的服务是否活着 | Ask the server of this machine whether it is alive
     Healthcheck(healthcheck::Args),
 }
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => args.run(),
         Command::Rules(args) => rules::run(args),
         Command::Simulate(args) => args.run(),
+        Command::Erase(args) => erase::run(&args),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };
     ended.unwrap_or_else(|error| {

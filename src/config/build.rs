@@ -74,6 +74,7 @@ fn settings(reader: &mut Reader, base: &Path) -> Option<Settings> {
     let deadline = reader.needed("callback.deadline", parse::deadline);
     let ack = reader.needed("desk.ack", parse::ack);
     let ack_every = reader.needed("desk.ack_every", parse::duration);
+    let keep_messages = reader.needed("privacy.keep_messages", parse::keep_messages);
     let hooks = HookSettings {
         allowed: reader.list("hooks.allow", parse::hook_host),
         secrets: reader.values.hook_secrets.clone(),
@@ -97,6 +98,7 @@ fn settings(reader: &mut Reader, base: &Path) -> Option<Settings> {
             ..DeskSettings::default()
         },
         alerts,
+        keep_messages: keep_messages?,
         hooks,
         accounts,
         api_token,

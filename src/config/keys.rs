@@ -159,6 +159,14 @@ pub const KEYS: &[Key] = &[
         ..KEY
     },
     Key {
+        path: "privacy.keep_messages",
+        default: Some(r#""180d""#),
+        example: r#""180d""#,
+        zh: "消息内容保留多久,过后每天凌晨清除,最短 7d;\"0d\" 表示一直保留",
+        en: "How long what was said is kept; what is older goes every night; 7d at least; \"0d\" keeps it for ever",
+        ..KEY
+    },
+    Key {
         path: "account.*.app_id",
         example: r#""wx0123456789abcdef""#,
         required: true,

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::LogFormat;
+use crate::model::conversation::HELD_FOR;
 use crate::model::reply::TEXT_LIMIT;
 use crate::outbound::AllowedHost;
 use crate::server::PublicUrl;
@@ -94,6 +95,21 @@ pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
             "must be a duration, such as \"10m\" or \"4500ms\"",
         )
     })
+}
+
+/// Days or weeks, or shorter units; zero means for ever.
+pub(super) fn keep_messages(text: &str) -> Result<Duration, Wrong> {
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    let span = text.parse::<jiff::Span>().ok();
+    let lasts = span.and_then(|span| span.to_duration(days).ok());
+    let lasts = lasts.and_then(|lasts| Duration::try_from(lasts).ok());
+    match lasts {
+        Some(lasts) if lasts.is_zero() || lasts >= HELD_FOR => Ok(lasts),
+        _ => Err(wrong(
+            "应该是天数,例如 \"180d\",至少 7d;\"0d\" 表示一直保留",
+            "must be days, such as \"180d\", 7d at least; \"0d\" keeps them for ever",
+        )),
+    }
 }
 
 pub(super) fn deadline(text: &str) -> Result<Duration, Wrong> {

@@ -203,10 +203,12 @@ impl Values {
 }
 
 fn is_section(path: &str) -> bool {
-    matches!(path, "callback" | "desk" | "hooks" | "alerts" | "account")
-        || path
-            .strip_prefix("account.")
-            .is_some_and(|name| !name.contains('.'))
+    matches!(
+        path,
+        "callback" | "desk" | "hooks" | "alerts" | "privacy" | "account"
+    ) || path
+        .strip_prefix("account.")
+        .is_some_and(|name| !name.contains('.'))
 }
 
 /// The path that a variable's name, without prefix, stands for, and whether it names a file with the value.
@@ -292,7 +294,7 @@ fn unknown_key(origin: &Origin, parent: &str, name: &str) -> Problem {
         .filter(|key| key.section() == section)
         .map(Key::name);
     let sections: &[&str] = if parent.is_empty() {
-        &["callback", "desk", "hooks", "alerts", "account"]
+        &["callback", "desk", "hooks", "alerts", "privacy", "account"]
     } else {
         &[]
     };

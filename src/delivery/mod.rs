@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::model::entry::Settled;
 use crate::model::media::Sha256Hash;
 use crate::model::message::PushError;
-use crate::model::{AccountName, MediaKind, OpenId, Reply, Time};
+use crate::model::{AccountName, Conversation, MediaKind, OpenId, Reply, Time};
 use crate::store::{Error, Store, Taken};
 use crate::wechat::client::{Client, SendError};
 use meaning::{now_or_never, pause, result_word, settle, settle_upload};
@@ -48,6 +48,7 @@ pub struct Delivery {
     renew: Option<Renew>,
     bring: Option<Bring>,
     observe: Observe,
+    settled: SettledAt,
 }
 
 /// One account's way out.
@@ -70,6 +71,9 @@ pub type Bring = Arc<
         + Send
         + Sync,
 >;
+
+/// Shown a conversation after an attempt was settled, and when that was.
+pub type SettledAt = Arc<dyn Fn(&Conversation, Time) + Send + Sync>;
 
 /// Told of every attempt: what was sent from where, and how it ended. For counters.
 pub type Observe = Arc<dyn Fn(&Taken, &Settled) + Send + Sync>;
@@ -97,6 +101,7 @@ impl Delivery {
             renew: None,
             bring: None,
             observe,
+            settled: Arc::new(|_, _| {}),
         }
     }
 
@@ -154,6 +159,12 @@ impl Delivery {
         if let Err(error) = client.typing(follower, is_typing).await {
             tracing::debug!(%account, follower = %follower.short(), %error, "typing could not be shown");
         }
+    }
+
+    /// Shows each conversation after an attempt was settled.
+    #[must_use]
+    pub fn showing(self, settled: SettledAt) -> Self {
+        Self { settled, ..self }
     }
 
     /// Works until told to stop; attempts under way are finished.
@@ -255,7 +266,15 @@ impl Delivery {
             let settled = self
                 .store
                 .settle_push(taken.conversation, push, result.clone(), now);
-            let Err(error) = settled.await else { return };
+            let error = match settled.await {
+                Ok(known) => {
+                    if let Some(known) = known {
+                        (self.settled)(&known, now);
+                    }
+                    return;
+                }
+                Err(error) => error,
+            };
             // Given up, it is found as `sending` at the next start and becomes `unknown`.
             tracing::error!(%error, push = %push, "the end of a push could not be kept");
             if matches!(error, Error::Closed) {

@@ -174,6 +174,11 @@ pub enum Change {
         /// Which.
         pushes: Vec<MessageId>,
     },
+    /// What was said before a time is not kept any longer.
+    Forgotten {
+        /// That time.
+        before: Time,
+    },
 }
 
 /// Why a conversation was taken from its owner.

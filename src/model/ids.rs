@@ -105,6 +105,20 @@ impl OpenId {
         }
         Short(&self.0)
     }
+
+    /// What people call a follower without a name: `粉丝 7F3A`, always the same. Not unique.
+    pub fn alias(&self) -> String {
+        format!("粉丝 {:04X}", self.alias_number())
+    }
+
+    /// The number in the alias: the FNV-1a hash of the id, folded.
+    pub fn alias_number(&self) -> u16 {
+        let hash = self.0.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        let [a, b, c, d] = hash.to_be_bytes();
+        u16::from_be_bytes([a ^ c, b ^ d])
+    }
 }
 
 /// Identifies one inbound push for ever: WeChat's repeats of it have the same key (ARCHITECTURE.md, step 4).

@@ -414,6 +414,30 @@ impl Received {
         }
     }
 
+    /// What is known of every file that a follower sent to an account.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn of(
+        &self,
+        account: &AccountName,
+        follower: &OpenId,
+    ) -> Result<Vec<ReceivedMedia>, Error> {
+        let is_theirs =
+            |media: &ReceivedMedia| media.account == *account && media.follower == *follower;
+        let mut found = self.store.to_fetch().await?;
+        found.retain(is_theirs);
+        self.each_known(|media| {
+            if is_theirs(media) {
+                found.push(media.clone());
+            }
+        })
+        .await?;
+        found.sort_by_key(|media| media.message);
+        found.dedup_by_key(|media| media.message);
+        Ok(found)
+    }
+
     /// Forgets every file that a follower sent to an account; how many there were. Files that nobody else sent are gone from
     /// the disk.
     ///

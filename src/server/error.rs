@@ -95,6 +95,8 @@ codes! {
     Throttled = 429 "throttled" "试得太频繁,请稍等";
     /// The server is at fault.
     Internal = 500 "internal" "服务器出错了";
+    /// As many follow the events as may.
+    Crowded = 503 "crowded" "连接太多了";
     /// The store refuses for now.
     Unavailable = 503 "unavailable" "存储暂时不可用";
 }

@@ -129,7 +129,8 @@ async fn metrics(request: HttpRequest, site: Data<Site>) -> Result<HttpResponse,
         let until = client.lease().map(|lease| lease.until);
         site.metrics.token(account, until);
     }
+    let now = site.clock.now();
     Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(site.metrics.text(site.store.counts())))
+        .body(site.metrics.text(&site.store.desk(now), now)))
 }

@@ -12,8 +12,8 @@ use prometheus::{
 
 use crate::decide::Outcome;
 use crate::model::entry::{Move, Priority, Reason, Settled};
-use crate::model::{AccountName, By, Content, EventKind, Reply, RuleId, State, Time};
-use crate::store::Taken;
+use crate::model::{AccountName, By, Content, EventKind, Reply, RuleId, Time};
+use crate::store::{DeskFigures, Taken};
 use crate::turn::{Answered, Course};
 use crate::wechat::client::{Ended, SendError};
 
@@ -25,6 +25,10 @@ const CHANNELS: usize = 50;
 const SECONDS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 4.5, 5.0];
 /// Upper bounds of the hooks' histogram, seconds.
 const HOOK_SECONDS: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0];
+/// Upper bounds of the first response's histogram, seconds: a minute to two days.
+const RESPONSE_SECONDS: [f64; 11] = [
+    60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 21600.0, 86400.0, 172_800.0,
+];
 /// WeChat's error codes that have a label of their own.
 const CODES: [i64; 16] = [
     -1, 40001, 40003, 40007, 40013, 40014, 40125, 40164, 42001, 43004, 45009, 45011, 45015, 45047,
@@ -57,6 +61,14 @@ pub(super) struct Metrics {
     rules_loaded: IntGauge,
     rules_broken: IntGauge,
     rules_reloaded: IntGauge,
+    sse_clients: IntGauge,
+    oldest_waiting: IntGaugeVec,
+    windows_closing: IntGaugeVec,
+    held_answers: IntGaugeVec,
+    first_response: HistogramVec,
+    breaches: IntCounterVec,
+    windows_missed: IntCounterVec,
+    crisis_hits: IntCounterVec,
 }
 
 /// The counters of one account's callback, found once.
@@ -75,6 +87,7 @@ pub(super) struct AccountMetrics {
     acks: IntCounter,
     unmatched: IntCounter,
     escalations: IntCounterVec,
+    crisis_hits: IntCounterVec,
     /// Of the usual reason and priority.
     escalated: IntCounter,
 }
@@ -126,6 +139,15 @@ impl Metrics {
             &["account", "api"],
         )?;
         registry.register(Box::new(api_seconds.clone()))?;
+        let first_response = HistogramVec::new(
+            HistogramOpts::new(
+                "wxreply_first_response_seconds",
+                "From a message that needs a person to the first answer of one that arrived.",
+            )
+            .buckets(RESPONSE_SECONDS.to_vec()),
+            &["account", "priority"],
+        )?;
+        registry.register(Box::new(first_response.clone()))?;
         gauges("build_info", "The version that runs.", &["version"])?
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
@@ -172,8 +194,8 @@ impl Metrics {
             )?,
             conversations: gauges(
                 "conversations",
-                "Conversations in each state.",
-                &["account", "state"],
+                "Conversations in each state, by priority.",
+                &["account", "state", "priority"],
             )?,
             api: counters(
                 "wechat_api_total",
@@ -200,6 +222,38 @@ impl Metrics {
                 "rules_reload_success_timestamp_seconds",
                 "When the rules that run were taken up.",
             )?,
+            oldest_waiting: gauges(
+                "oldest_waiting_seconds",
+                "How long the oldest unclaimed episode has waited.",
+                &["account", "priority"],
+            )?,
+            windows_closing: gauges(
+                "windows_closing",
+                "Unanswered conversations whose window ends within three hours.",
+                &["account"],
+            )?,
+            held_answers: gauges(
+                "held_answers",
+                "Answers that wait for a follower's next visit.",
+                &["account"],
+            )?,
+            first_response,
+            breaches: counters(
+                "sla_breaches_total",
+                "Promised times that passed.",
+                &["account", "priority", "timer"],
+            )?,
+            windows_missed: counters(
+                "windows_missed_total",
+                "Windows that ended without a person's answer.",
+                &["account"],
+            )?,
+            crisis_hits: counters(
+                "crisis_hits_total",
+                "Messages with words of _crisis.toml.",
+                &["account", "tier"],
+            )?,
+            sse_clients: unlabelled("sse_clients", "Who follows the events now.")?,
             seconds,
             api_seconds,
             hooks,
@@ -230,6 +284,7 @@ impl Metrics {
                 .with_label_values(&[name, "passive", "ack", "ok"]),
             unmatched: self.unmatched.with_label_values(&[name]),
             escalations: self.escalations.clone(),
+            crisis_hits: self.crisis_hits.clone(),
             escalated: self.escalations.with_label_values(&[
                 name,
                 Reason::Unmatched.word(),
@@ -323,20 +378,72 @@ impl Metrics {
         self.rules_reloaded.set(at.seconds());
     }
 
-    /// Everything in Prometheus' text form, with the conversations as they are now.
-    pub(super) fn text(&self, conversations: Vec<(AccountName, State, usize)>) -> Vec<u8> {
+    /// Counts somebody who follows the events.
+    pub(super) fn sse_client(&self) -> SseClient {
+        self.sse_clients.inc();
+        SseClient(self.sse_clients.clone())
+    }
+
+    /// Notes that a person's first answer of an episode arrived, so long after it was opened.
+    pub(super) fn first_response(&self, account: &AccountName, priority: Priority, took: Duration) {
+        self.first_response
+            .with_label_values(&[account.as_str(), priority_word(priority)])
+            .observe(took.as_secs_f64());
+    }
+
+    /// Notes that a promised time passed; `timer` is one of a few words: `first`, `next`.
+    pub(super) fn breached(&self, account: &AccountName, priority: Priority, timer: &'static str) {
+        self.breaches
+            .with_label_values(&[account.as_str(), priority_word(priority), timer])
+            .inc();
+    }
+
+    /// Notes that a window ended without a person's answer.
+    pub(super) fn window_missed(&self, account: &AccountName) {
+        self.windows_missed
+            .with_label_values(&[account.as_str()])
+            .inc();
+    }
+
+    /// Everything in Prometheus' text form, with the desk as it is now.
+    pub(super) fn text(&self, desk: &[DeskFigures], now: Time) -> Vec<u8> {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.conversations.reset();
-        for (account, state, count) in conversations {
-            let gauge = self
-                .conversations
-                .with_label_values(&[account.as_str(), state.word()]);
-            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.oldest_waiting.reset();
+        for figures in desk {
+            let account = figures.account.as_str();
+            for (state, priority, count) in &figures.counts {
+                self.conversations
+                    .with_label_values(&[account, state.word(), priority_word(*priority)])
+                    .set(number(*count));
+            }
+            for (priority, since) in &figures.oldest_waiting {
+                let waited = now.since(*since).as_secs();
+                self.oldest_waiting
+                    .with_label_values(&[account, priority_word(*priority)])
+                    .set(i64::try_from(waited).unwrap_or(i64::MAX));
+            }
+            self.windows_closing
+                .with_label_values(&[account])
+                .set(number(figures.windows_closing));
+            self.held_answers
+                .with_label_values(&[account])
+                .set(number(figures.held_answers));
         }
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics cannot be written");
         }
         text
+    }
+}
+
+/// Is counted until it is dropped.
+pub(super) struct SseClient(IntGauge);
+
+impl Drop for SseClient {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -409,6 +516,11 @@ impl AccountMetrics {
                     return self.escalated.inc();
                 }
             }
+            if *reason == Reason::Crisis {
+                self.crisis_hits
+                    .with_label_values(&[self.account.as_str(), priority_word(*priority)])
+                    .inc();
+            }
             self.escalations
                 .with_label_values(&[
                     self.account.as_str(),
@@ -477,6 +589,7 @@ fn event_label(kind: EventKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::State;
 
     #[test]
     fn only_so_many_rules_have_a_label() {
@@ -486,7 +599,7 @@ mod tests {
             account.hit(&RuleId::parse(format!("r{n}")).unwrap());
         }
         account.hit(&RuleId::parse("r0").unwrap());
-        let text = String::from_utf8(metrics.text(Vec::new())).unwrap();
+        let text = String::from_utf8(metrics.text(&[], Time::default())).unwrap();
         assert_eq!(text.matches("wxreply_rule_hits_total{").count(), RULES + 1);
         assert!(
             text.contains(r#"wxreply_rule_hits_total{account="shop",rule="r0"} 2"#),
@@ -502,11 +615,52 @@ mod tests {
             let rule = RuleId::parse(format!("r{n}")).unwrap();
             metrics.asked(&rule, "found", Duration::from_millis(20));
         }
-        let text = String::from_utf8(metrics.text(Vec::new())).unwrap();
+        let text = String::from_utf8(metrics.text(&[], Time::default())).unwrap();
         let count = "wxreply_hook_seconds_count{";
         assert_eq!(text.matches(count).count(), RULES + 1);
         assert!(text.contains(r#"wxreply_hook_seconds_count{hook="r0",result="found"} 2"#));
         assert!(text.contains(r#"wxreply_hook_seconds_count{hook="other",result="found"} 3"#));
+    }
+
+    #[test]
+    fn the_desk_is_shown_as_it_is_now_and_nothing_stays_of_before() {
+        let metrics = Metrics::new().unwrap();
+        let shop = AccountName::parse("shop").unwrap();
+        let now = Time::from_seconds(1_000);
+        let figures = DeskFigures {
+            account: shop.clone(),
+            counts: vec![(State::Waiting, Priority::High, 3)],
+            oldest_waiting: vec![(Priority::High, Time::from_seconds(910))],
+            windows_closing: 2,
+            held_answers: 1,
+        };
+        let text = String::from_utf8(metrics.text(std::slice::from_ref(&figures), now)).unwrap();
+        for line in [
+            r#"wxreply_conversations{account="shop",priority="high",state="waiting"} 3"#,
+            r#"wxreply_oldest_waiting_seconds{account="shop",priority="high"} 90"#,
+            r#"wxreply_windows_closing{account="shop"} 2"#,
+            r#"wxreply_held_answers{account="shop"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        let nobody = DeskFigures {
+            counts: Vec::new(),
+            oldest_waiting: Vec::new(),
+            ..figures
+        };
+        let text = String::from_utf8(metrics.text(&[nobody], now)).unwrap();
+        assert!(!text.contains("wxreply_oldest_waiting_seconds{"));
+        metrics.first_response(&shop, Priority::High, Duration::from_secs(61));
+        metrics.breached(&shop, Priority::High, "first");
+        metrics.window_missed(&shop);
+        let text = String::from_utf8(metrics.text(&[], now)).unwrap();
+        for line in [
+            r#"wxreply_first_response_seconds_bucket{account="shop",priority="high",le="120"} 1"#,
+            r#"wxreply_sla_breaches_total{account="shop",priority="high",timer="first"} 1"#,
+            r#"wxreply_windows_missed_total{account="shop"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
     }
 
     #[test]

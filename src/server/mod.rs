@@ -11,6 +11,7 @@ mod media;
 mod metrics;
 mod people;
 mod presence;
+mod privacy;
 mod remote;
 mod rules;
 mod settings;
@@ -46,6 +47,7 @@ use media::Media;
 use metrics::Metrics;
 use people::People;
 use presence::Presence;
+use privacy::Privacy;
 use remote::Proxies;
 use rules::Keeper;
 use webhook::Door;
@@ -78,12 +80,13 @@ struct Site {
     proxies: Proxies,
     access: Access,
     people: People,
+    events: api::Events,
+    privacy: Arc<Privacy>,
     media: Arc<Media>,
     metrics: Arc<Metrics>,
     max_skew: Duration,
     clock: Clock,
     presence: Arc<Presence>,
-    desk: Arc<Desk>,
 }
 
 impl Site {
@@ -106,6 +109,9 @@ pub struct Application {
     rights: Arc<Rights>,
     received: Arc<Received>,
     keeper: Arc<Keeper>,
+    privacy: Arc<Privacy>,
+    /// Ends what would not end by itself.
+    stopping: CancellationToken,
     notice: Option<String>,
 }
 
@@ -143,6 +149,8 @@ impl Application {
             rights,
             received,
             keeper,
+            privacy,
+            stopping,
             ..
         } = self;
         let handle: ServerHandle = server.handle();
@@ -155,6 +163,7 @@ impl Application {
             ("desk", tokio::spawn(desk.run(quiet.clone()))),
             ("alerts", tokio::spawn(alerts.run(quiet.clone()))),
             ("uploader", tokio::spawn(uploader.run(quiet.clone()))),
+            ("privacy", tokio::spawn(privacy.run(quiet.clone()))),
             (
                 "fetcher of followers' files",
                 tokio::spawn(received.run(quiet.clone())),
@@ -169,6 +178,7 @@ impl Application {
             served = &mut serving => served,
             () = stop => {
                 tracing::info!("stopping");
+                stopping.cancel();
                 handle.stop(true).await;
                 serving.await
             }

@@ -42,6 +42,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// What the rules' own settings start from.
     pub desk: DeskSettings,
+    /// How long messages are kept; zero means for ever.
+    pub keep_messages: Duration,
     /// Whom rules may ask.
     pub hooks: HookSettings,
     /// To whom alerts may go, beside those whom rules may ask.

@@ -9,13 +9,17 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use ahash::AHashMap;
+use serde_json::json;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::api::Events;
 use super::media::{BROUGHT, Media, RECEIVED, UPLOADS};
 use super::metrics::Metrics;
 use super::people::{Load, Moved, People, Roster};
 use super::presence::Presence;
+use super::privacy::{Elsewhere, Privacy};
 use super::remote::Proxies;
 use super::rules::{Keeper, OpeningError};
 use super::webhook::Door;
@@ -26,7 +30,8 @@ use crate::delivery::{Bring, Delivery, Renew};
 use crate::desk::{self, Desk};
 use crate::files::Cache;
 use crate::hook::HookCaller;
-use crate::model::{AccountName, State, Time};
+use crate::model::media::hex;
+use crate::model::{AccountName, Fetched, State, Time, Timer};
 use crate::received::Received;
 use crate::rights::Rights;
 use crate::rules;
@@ -146,6 +151,21 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     let (keeper, notice) = opened.await?;
     let alerts = alerts(settings, &store, &keeper, &metrics).await?;
     let presence = Arc::<Presence>::default();
+    let cache = |path: &str| Cache::open(&settings.data.join(path)).map_err(data);
+    let received = Arc::new(Received::new(
+        Arc::clone(&store),
+        cache(RECEIVED)?,
+        cache(BROUGHT)?,
+        clients.clone(),
+        settings.clock.clone(),
+    ));
+    let privacy = Arc::new(Privacy::new(
+        Arc::clone(&store),
+        settings.clock.clone(),
+        settings.timezone.clone(),
+        settings.keep_messages,
+        vec![followers_files(&received)],
+    ));
     let people_moved = Arc::<Notify>::default();
     let moved: Moved = {
         let people_moved = Arc::clone(&people_moved);
@@ -162,7 +182,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         last_look: last_look(&presence),
         can_push: can_push(&clients),
         on_duty: on_duty(&roster),
-        observe: Arc::new(|_before, _after, _timer| {}),
+        observe: elapsed(&metrics),
     };
     let desk = Arc::new(Desk::new(Arc::clone(&store), world));
     let can_push = clients.iter().map(|(name, client)| {
@@ -176,10 +196,18 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         can_push: can_push.collect(),
         ask_hook: ask_hook(settings, &metrics),
         media: ids_of(&uploader),
+        erased: {
+            let privacy = Arc::clone(&privacy);
+            Arc::new(move |account, follower| {
+                let privacy = Arc::clone(&privacy);
+                Box::pin(async move { privacy.erase_elsewhere(&account, &follower).await })
+            })
+        },
         hear: {
             let desk = Arc::clone(&desk);
             Arc::new(move |account, incoming, moved, now| desk.hear(account, incoming, moved, now))
         },
+        first_answer: first_answer(&metrics),
         on_duty: on_duty(&roster),
     };
     let turns = Arc::new(Turns::new(
@@ -197,16 +225,9 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     )
     .with_accounts(settings.accounts.iter().map(|of| of.account.name.clone()))
     .renewing(renew(&uploader))
-    .bringing(bring(&uploader));
+    .bringing(bring(&uploader))
+    .showing(first_answer(&metrics));
     let delivery = Arc::new(delivery);
-    let cache = |path: &str| Cache::open(&settings.data.join(path)).map_err(data);
-    let received = Arc::new(Received::new(
-        Arc::clone(&store),
-        cache(RECEIVED)?,
-        cache(BROUGHT)?,
-        clients.clone(),
-        settings.clock.clone(),
-    ));
     let measured = {
         let (delivery, uploader) = (Arc::clone(&delivery), Arc::clone(&uploader));
         let clients = clients.clone();
@@ -238,7 +259,10 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         let last = last_inbound(&*store, &of.account.name).await;
         doors.extend([door(of, &metrics, last)]);
     }
+    let stopping = CancellationToken::new();
     let site = Site {
+        events: Events::new(stopping.clone()),
+        privacy: Arc::clone(&privacy),
         doors,
         store: Arc::clone(&store),
         clients,
@@ -249,7 +273,6 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         max_skew: settings.max_skew,
         clock: settings.clock.clone(),
         presence: Arc::clone(&presence),
-        desk: Arc::clone(&desk),
         alerts: Arc::clone(&alerts),
         turns,
         keeper: Arc::clone(&keeper),
@@ -275,8 +298,71 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         rights,
         received,
         keeper,
+        privacy,
+        stopping,
         notice,
     })
+}
+
+/// Counts what happened by itself.
+fn elapsed(metrics: &Arc<Metrics>) -> desk::Observe {
+    let metrics = Arc::clone(metrics);
+    Arc::new(move |before, _after, timer| match timer {
+        Timer::Breach => {
+            let is_next = before.desk().first_answer_at.is_some();
+            let word = if is_next { "next" } else { "first" };
+            metrics.breached(&before.account, before.priority, word);
+        }
+        Timer::Missed => metrics.window_missed(&before.account),
+        _ => {}
+    })
+}
+
+/// Counts how long the first answer took that has just arrived, if one has.
+fn first_answer(metrics: &Arc<Metrics>) -> turn::FirstAnswer {
+    let metrics = Arc::clone(metrics);
+    Arc::new(move |known, now| {
+        if known.desk().first_answer_at == Some(now) {
+            let took = now.since(known.opened_at);
+            metrics.first_response(&known.account, known.priority, took);
+        }
+    })
+}
+
+/// What followers sent besides words.
+fn followers_files(received: &Arc<Received>) -> Elsewhere {
+    let (sweeping, erasing, listing) = (
+        Arc::clone(received),
+        Arc::clone(received),
+        Arc::clone(received),
+    );
+    Elsewhere {
+        sweep: Box::new(move |before| {
+            let received = Arc::clone(&sweeping);
+            Box::pin(async move { received.sweep(before).await.map(drop) })
+        }),
+        erase: Box::new(move |account, follower| {
+            let received = Arc::clone(&erasing);
+            Box::pin(async move { received.forget(&account, &follower).await.map(drop) })
+        }),
+        list: Box::new(move |account, follower| {
+            let received = Arc::clone(&listing);
+            Box::pin(async move {
+                let all = received.of(&account, &follower).await?;
+                let shown = all.into_iter().map(|media| {
+                    let fetched = match media.fetched {
+                        Fetched::Kept { hash, bytes, .. } => {
+                            json!({ "sha256": hex(&hash), "bytes": bytes })
+                        }
+                        Fetched::Waiting { .. } => json!("waiting"),
+                        Fetched::Failed { reason, .. } => json!({ "failed": reason }),
+                    };
+                    json!({ "message": media.message, "at": media.at, "file": fetched })
+                });
+                Ok(shown.collect())
+            })
+        }),
+    }
 }
 
 /// The way to people who do not look.

@@ -7,10 +7,11 @@
 pub mod sled;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::alert::Alert;
 use crate::model::conversation::Refusal;
-use crate::model::entry::{Push, Settled};
+use crate::model::entry::{Priority, Push, Settled};
 use crate::model::media::Sha256Hash;
 use crate::model::notice::{ChannelRecord, DeadNotice, Notice, Raised, SettledNotice};
 use crate::model::{
@@ -20,6 +21,7 @@ use crate::model::{
     User, UserChange, UserRefusal,
 };
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 
 /// How many revisions stay although no stored reply names them.
 pub const REVISIONS_KEPT: usize = 200;
@@ -87,7 +89,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error`] when it cannot be read.
     async fn conversation(&self, id: ConversationId) -> Result<Option<Arc<Conversation>>, Error>;
 
-    /// Conversations that fit the query, newest `updated_at` first.
+    /// Conversations that fit the query, newest `updated_at` first unless it wants another order. Ones that change meanwhile
+    /// may stand on no page, or on two.
     ///
     /// # Errors
     /// [`Error`] when they cannot be read.
@@ -105,6 +108,13 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Message>, Error>;
 
+    /// The whole history of a conversation, newest first, in pieces; a piece is read once the one before was taken. An error
+    /// ends it. Deliveries as in [`Store::messages`].
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    async fn history(&self, id: ConversationId) -> Result<Pieces, Error>;
+
     /// Takes the account's next push that is due, oldest first, one at a time per follower, and notes that its attempt begins.
     /// Durable on return: after a crash the push is found as `unknown`, never sent again.
     ///
@@ -112,7 +122,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error`] when the beginning could not be written; nothing is to be sent then.
     async fn take_push(&self, account: &AccountName, now: Time) -> Result<Option<Taken>, Error>;
 
-    /// Notes how an attempt ended. Durable on return.
+    /// Notes how an attempt ended; the conversation afterwards, `None` where it no longer matters. Durable on return.
     ///
     /// # Errors
     /// [`Error`] when it could not be written.
@@ -122,7 +132,7 @@ pub trait Store: Send + Sync + 'static {
         push: MessageId,
         result: Settled,
         now: Time,
-    ) -> Result<(), Error>;
+    ) -> Result<Option<Arc<Conversation>>, Error>;
 
     /// Waits until a push of the account may have become ready since the last call returned; may return early, never late.
     /// One caller at a time is woken.
@@ -456,7 +466,7 @@ pub trait Store: Send + Sync + 'static {
     async fn audit_page(&self, query: &AuditQuery) -> Result<AuditPage, Error>;
 
     /// Removes one follower everywhere: conversation, messages, answers kept for repeats. Durable on return; `false` when
-    /// nothing was known.
+    /// nothing was known. Traces may stay in the files until [`Store::scrub`].
     ///
     /// # Errors
     /// [`Error`] when it could not be written.
@@ -490,6 +500,23 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`Error`] when it cannot be read.
     async fn marked(&self, name: &str) -> Result<Option<Time>, Error>;
+    /// Overwrites what was said before this time, but not who said it when, nor answers that a follower may still get: in
+    /// conversations and in their histories, oldest first. In small steps, other verbs go on meanwhile; broken off in the
+    /// middle, by a crash too, it goes on there the next time. Durable on return. `before` is at least
+    /// [`HELD_FOR`](crate::model::conversation::HELD_FOR) before `now`.
+    ///
+    /// # Errors
+    /// [`Error`] when something could not be read or written.
+    async fn forget(&self, before: Time, now: Time) -> Result<(), Error>;
+
+    /// Makes sure that nothing that was erased or forgotten can be found in any file of the store: `true` when there was
+    /// something and files were written anew. Takes long, and for that time twice the room; other verbs go on meanwhile, but
+    /// wait for a moment at the end. Copies that an upgrade made before `copies_before` are removed. One at a time, others
+    /// wait. Broken off, it is done the next time.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be done; nothing is lost, and the next call tries again.
+    async fn scrub(&self, copies_before: Time) -> Result<bool, Error>;
 
     /// How the store is.
     fn health(&self) -> Health;
@@ -497,12 +524,23 @@ pub trait Store: Send + Sync + 'static {
     /// How many conversations are in each state, per account.
     fn counts(&self) -> Vec<(AccountName, State, usize)>;
 
+    /// What operators should see of the desk, per account, without a look at every conversation.
+    fn desk(&self, now: Time) -> Vec<DeskFigures>;
+
+    /// Waits until a conversation changes behind this place, a change by an entry that is not on disk yet included, and
+    /// says which did. `None`: the present place, at once. Places count from the store's start; at least the last 1,000
+    /// changes of conversations with people, and of the others, are known.
+    async fn changes(&self, after: Option<u64>) -> Changes;
+
     /// Writes everything down and lets go of the files. Verbs after this fail.
     async fn close(&self);
 }
 
 /// When something happens to a conversation by itself next, if ever.
 pub type AlarmOf = Arc<dyn Fn(&Conversation) -> Option<Time> + Send + Sync>;
+
+/// A history in pieces.
+pub type Pieces = mpsc::Receiver<Result<Vec<Message>, Error>>;
 
 /// What a claim found.
 #[derive(Debug)]
@@ -633,10 +671,108 @@ pub struct Query {
     pub states: Vec<State>,
     /// Of this follower.
     pub follower: Option<OpenId>,
-    /// Older than this place: `updated_at` and id of the last one seen.
+    /// Owned by this agent.
+    pub owner: Option<AgentName>,
+    /// Of one of these priorities; empty means all.
+    pub priorities: Vec<Priority>,
+    /// Called this by people.
+    pub tag: Option<Box<str>>,
+    /// Looked for.
+    pub search: Option<Search>,
+    /// In this order.
+    pub order: Order,
+    /// Behind this place: `updated_at`, or the time of its rank, and id of the last one seen.
     pub after: Option<(Time, ConversationId)>,
+    /// The level of that place, where conversations come by rank.
+    pub after_level: Option<u8>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// In which order conversations are listed.
+#[derive(Clone, Default)]
+pub enum Order {
+    /// The one that changed last comes first.
+    #[default]
+    Updated,
+    /// The least level comes first, then the earliest time.
+    Ranked(Rank),
+}
+
+/// Says how much a conversation presses: its level, and by when.
+pub type Rank = Arc<dyn Fn(&Conversation) -> (u8, Time) + Send + Sync>;
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Updated => "Updated",
+            Self::Ranked(_) => "Ranked",
+        })
+    }
+}
+
+/// Says whether a conversation is looked for. Asked while the conversation is locked: it must be quick and pure.
+#[derive(Clone)]
+pub struct Search(pub Arc<dyn Fn(&Conversation) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Search {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Search")
+    }
+}
+
+/// Unanswered conversations whose window ends within this time are counted as closing.
+pub const WINDOW_CLOSING: Duration = Duration::from_secs(3 * 3600);
+
+/// What operators should see of one account's desk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeskFigures {
+    /// The account.
+    pub account: AccountName,
+    /// How many conversations are in each state, by priority.
+    pub counts: Vec<(State, Priority, usize)>,
+    /// Since when the follower waits who waits the longest and whom nobody has claimed, by priority.
+    pub oldest_waiting: Vec<(Priority, Time)>,
+    /// Conversations in which an answer is owed while their window ends within [`WINDOW_CLOSING`]; to the minute.
+    pub windows_closing: usize,
+    /// Answers that wait for a follower's next visit; to the hour.
+    pub held_answers: usize,
+}
+
+/// Which conversations have changed.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// The newest change of each, in order.
+    pub changed: Vec<Changed>,
+    /// The place behind them.
+    pub place: u64,
+    /// Whether there were more.
+    pub missed: Missed,
+}
+
+/// A conversation that has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The place behind it.
+    pub place: u64,
+    /// Which; it may have been erased.
+    pub conversation: ConversationId,
+    /// Its version then.
+    pub version: u64,
+    /// Its account.
+    pub account: AccountName,
+}
+
+/// Which changes are not known any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missed {
+    /// All are known.
+    #[default]
+    Nothing,
+    /// Some of conversations that rules alone answer.
+    OfRules,
+    /// Any.
+    OfPeople,
 }
 
 /// Some conversations.

@@ -165,6 +165,7 @@ impl Stage {
         };
         Settings {
             alerts: Vec::new(),
+            keep_messages: Duration::ZERO,
             clock: self.clock.clone(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: self.files.path().join("data"),

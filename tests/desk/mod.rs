@@ -180,10 +180,6 @@ impl Shop {
         shop
     }
 
-    pub fn plain() -> Self {
-        Self::open(Plan::default())
-    }
-
     fn start(&mut self) {
         let running = Running::start(self.directory.path(), &self.clock);
         let url = format!("http://{}/wx/shop", running.address);
@@ -204,6 +200,10 @@ impl Shop {
         self.stop();
         self.clock.advance(away);
         self.start();
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.running.as_ref().unwrap().address
     }
 
     pub fn follower(&self, openid: &str) -> Follower {

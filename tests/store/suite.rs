@@ -24,6 +24,7 @@ use wxreply::store::{
 };
 
 use super::fixtures::*;
+pub use super::kept::*;
 
 /// Somewhere a store lives, so that it can be opened again.
 #[async_trait]
@@ -49,6 +50,12 @@ macro_rules! suite {
     };
     ($home:ty) => {
         suite! { $home:
+            every_change_is_told_once_to_whoever_follows
+            lists_are_narrowed_searched_and_ordered
+            the_desk_is_counted_without_looking_at_everybody
+            a_whole_history_comes_in_pieces
+            what_is_too_old_is_forgotten_and_nothing_else
+            what_was_erased_is_scrubbed_and_everything_else_goes_on
             a_turn_is_answered_once_and_repeated_for_ever
             a_turn_that_was_given_up_leaves_nothing
             turns_of_one_follower_wait_for_each_other_and_no_others

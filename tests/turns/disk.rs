@@ -2,9 +2,12 @@
 
 use std::process::Command;
 
+use serde_json::json;
+
 use super::{
     LI, RULES, configuration, conversations, eventually, history, platform, section, setup,
 };
+use crate::support::api::is_problem;
 use crate::support::{Stopped, World};
 use wxreply::simulator::{Account, AccountSettings, Delivered};
 
@@ -110,6 +113,50 @@ impl Tight {
         (answer.status == 200, answer.text().to_owned())
     }
 
+    /// Where nothing can be written, people hear so, and nothing changes.
+    fn people_are_told(&mut self, world: &World) {
+        // What is left takes short complaints still.
+        for bytes in [9_000, 1_800, 300, 60] {
+            for n in 0..100 {
+                let n = 3000 + bytes * 100 + n;
+                if self.complains(n, bytes).text() == Some(SORRY) {
+                    break;
+                }
+            }
+        }
+        let (follower, _) = self.kept.last().unwrap();
+        let before = world.conversation(follower);
+        let path = |verb: &str| format!("/conversations/{}/{verb}", before["id"].as_str().unwrap());
+        let long = "退款".repeat(300);
+        for (verb, body) in [
+            ("replies", Some(json!({"text": long}))),
+            ("notes", Some(json!({"text": long}))),
+        ] {
+            let refused = world.api("POST", &path(verb), body.as_ref());
+            is_problem(&refused, 503, "unavailable");
+        }
+        assert_eq!(world.conversation(follower), before);
+        // A claim is short: the last ones that fit are good, the first that does not is refused.
+        let ids = conversations(world, "state=waiting");
+        let refused = ids.iter().find(|known| {
+            let id = known["id"].as_str().unwrap();
+            let answer = world.api("POST", &format!("/conversations/{id}/claim"), None);
+            assert!([200, 503].contains(&answer.status), "{}", answer.text());
+            answer.status == 503
+        });
+        let refused = refused.expect("the disk is full");
+        let follower = refused["follower"].as_str().unwrap();
+        assert_eq!(&world.conversation(follower), refused);
+        for known in conversations(world, "state=assigned") {
+            let id = known["id"].as_str().unwrap();
+            let path = format!("/conversations/{id}/release");
+            eventually("there is room again", || {
+                limit(world, None);
+                world.api("POST", &path, None).status == 200
+            });
+        }
+    }
+
     fn everything_kept_is_there(&self, world: &World) {
         assert_eq!(conversations(world, "state=waiting").len(), self.kept.len());
         for (follower, words) in &self.kept {
@@ -147,6 +194,7 @@ fn a_full_disk_spills_then_says_sorry_and_loses_nothing_it_acknowledged() {
     );
     tight.rules_answer();
     assert_eq!(tight.complains(2000, 48_000).text(), Some(SORRY));
+    tight.people_are_told(&world);
     limit(&world, None);
     eventually("the database is back", || tight.is_ready(&world).0);
     tight.everything_kept_is_there(&world);

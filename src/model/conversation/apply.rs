@@ -18,13 +18,20 @@ use crate::model::{
 
 /// By then the passive response of a turn has been written.
 const PASSIVE_WRITTEN: Duration = Duration::from_secs(5);
+/// Answers that wait for a visit are waited for in vain after [`HELD_FOR`](super::HELD_FOR).
+fn is_forgotten(push: &Push, before: Time) -> bool {
+    push.state == Delivery::Held && push.at < before
+}
 
 impl Conversation {
     /// Makes the conversation what it is after this entry. Total: an entry that no longer fits changes as much as it can.
     pub fn apply(&mut self, entry: &Entry) {
         let now = entry.at;
         self.version += 1;
-        self.updated_at = self.updated_at.max(now);
+        // To forget is not to have done anything.
+        if !matches!(entry.change, Change::Forgotten { .. }) {
+            self.updated_at = self.updated_at.max(now);
+        }
         match &entry.change {
             Change::Turn(turn) => self.apply_turn(turn, now),
             Change::Claimed { by } => self.take(by, false, now),
@@ -56,6 +63,7 @@ impl Conversation {
             }
             Change::Settled { push, result } => self.apply_settled(*push, result, now),
             Change::Tagged { tags, .. } => self.remember(|known| known.tags.clone_from(tags)),
+            Change::Forgotten { before } => self.apply_forgotten(*before),
             Change::Assigned { id, by, to, reason } => {
                 self.take(to, by != to, now);
                 if let Some(line) = assigned(*id, by, to, reason, now) {
@@ -278,6 +286,38 @@ impl Conversation {
             // Written as what was not collected.
             Timer::HeldExpiry => {}
         }
+    }
+
+    fn apply_forgotten(&mut self, before: Time) {
+        self.pushes.retain(|push| !is_forgotten(push, before));
+        if self.forgets_last(before) {
+            self.last_message = None;
+        }
+        if self.forgets_form(before) {
+            self.remember(|known| known.form = None);
+        }
+    }
+
+    /// Whether something is kept here that was said before this time and that nobody waits for any more.
+    pub fn remembers_before(&self, before: Time) -> bool {
+        self.pushes.iter().any(|push| is_forgotten(push, before))
+            || self.forgets_last(before)
+            || self.forgets_form(before)
+    }
+
+    fn forgets_last(&self, before: Time) -> bool {
+        let is_waited_for = |id: MessageId| {
+            let mut pushes = self.pushes.iter();
+            pushes.any(|push| push.id == id && !is_forgotten(push, before))
+        };
+        let last = self.last_message.as_ref();
+        last.is_some_and(|last| last.at < before && !is_waited_for(last.id))
+    }
+
+    fn forgets_form(&self, before: Time) -> bool {
+        let known = self.remembered.as_deref();
+        let form = known.and_then(|known| known.form.as_ref());
+        form.is_some_and(|form| form.until < before)
     }
 
     /// Changes what is remembered; nothing is kept where nothing is remembered.

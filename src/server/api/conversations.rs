@@ -5,6 +5,7 @@ use actix_web::web::{Data, Json, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use super::listing::{Narrowed, cursor_after};
 use super::shapes::{
     AsLead, Close, ConversationShape, ConversationWithMessages, ConversationsShape, ListQuery,
     MessageShape, NewReply, Note, PresenceShape, ProblemShape, RepliedShape, ShowQuery, Tags,
@@ -48,14 +49,16 @@ pub(super) async fn list(
     site: Data<Site>,
     query: Query<ListQuery>,
 ) -> Result<Json<ConversationsShape>, Problem> {
-    let query = store_query(query.into_inner(), &caller)?;
+    let wanted = query.into_inner();
+    let narrowed = Narrowed::of(&wanted)?;
+    let query = narrowed.apply(store_query(wanted, &caller)?)?;
     let page = site.store.conversations(&query).await?;
     let (now, rules) = (site.clock.now(), site.keeper.active());
     let next = page
         .conversations
         .last()
         .filter(|_| page.more)
-        .map(|last| cursor::write(last.updated_at, last.id));
+        .map(|last| cursor_after(&query, last));
     let conversations = page
         .conversations
         .iter()
@@ -512,7 +515,9 @@ fn store_query(query: ListQuery, caller: &Caller) -> Result<store::Query, Proble
         accounts,
         states: states?,
         follower,
-        after,
+        after: after.map(|(_, time, id)| (time, id)),
+        after_level: after.and_then(|(level, ..)| level),
         limit,
+        ..store::Query::default()
     })
 }

@@ -6,24 +6,26 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::model::{ConversationId, Time};
 
-/// The cursor after the conversation that was last shown.
-pub(super) fn write(updated_at: Time, id: ConversationId) -> String {
-    let mut bytes = [0; 24];
-    let (time, rest) = bytes.split_at_mut(8);
-    time.copy_from_slice(&updated_at.millis().to_be_bytes());
-    rest.copy_from_slice(id.bytes());
+/// The cursor after the conversation that was last shown; with its level where conversations come by rank.
+pub(super) fn write(level: Option<u8>, time: Time, id: ConversationId) -> String {
+    let mut bytes = Vec::with_capacity(25);
+    bytes.extend(level);
+    bytes.extend_from_slice(&time.millis().to_be_bytes());
+    bytes.extend_from_slice(id.bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// The place that a cursor names; `None` when it is not one of ours.
-pub(super) fn read(cursor: &str) -> Option<(Time, ConversationId)> {
-    let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(cursor).ok()?.try_into().ok()?;
+pub(super) fn read(cursor: &str) -> Option<(Option<u8>, Time, ConversationId)> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (level, bytes) = match (bytes.len(), bytes.split_first()) {
+        (25, Some((level, rest))) => (Some(*level), rest),
+        _ => (None, bytes.as_slice()),
+    };
     let (time, id) = bytes.split_first_chunk::<8>()?;
     let id: [u8; 16] = id.try_into().ok()?;
-    Some((
-        Time::from_millis(i64::from_be_bytes(*time)),
-        ConversationId::from_bytes(id),
-    ))
+    let time = Time::from_millis(i64::from_be_bytes(*time));
+    Some((level, time, ConversationId::from_bytes(id)))
 }
 
 #[cfg(test)]
@@ -35,8 +37,10 @@ mod tests {
     fn a_cursor_comes_back_and_anything_else_is_refused() {
         let at = Time::from_millis(1_764_000_000_123);
         let id = ConversationId::at(at, 0, TurnKey::of_text("x"));
-        assert_eq!(read(&write(at, id)), Some((at, id)));
-        for bad in ["", "x", "!!!!", &"A".repeat(31), &"A".repeat(33)] {
+        for level in [None, Some(3)] {
+            assert_eq!(read(&write(level, at, id)), Some((level, at, id)));
+        }
+        for bad in ["", "x", "!!!!", &"A".repeat(31), &"A".repeat(35)] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

@@ -10,8 +10,11 @@ mod canned;
 mod conversations;
 mod cursor;
 mod duty;
+mod events;
+mod listing;
 mod media;
 mod people_shapes;
+mod privacy;
 mod rule_shapes;
 mod rules;
 mod sessions;
@@ -31,6 +34,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::server::Server;
 
+pub(super) use self::events::Events;
 use super::body;
 use super::error::{Code, Problem};
 
@@ -132,6 +136,9 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
                 .route(web::post().to(duty::set)),
         )
         .service(resource("/audit", "GET").route(web::get().to(audit::list)))
+        .service(resource("/followers/erase", "POST").route(web::post().to(privacy::erase)))
+        .service(resource("/followers/export", "GET").route(web::get().to(privacy::export)))
+        .service(resource("/events", "GET").route(web::get().to(events::follow)))
         .service(
             resource("/tokens", "GET, POST")
                 .route(web::get().to(tokens::list))
@@ -258,6 +265,9 @@ async fn json_body_up_to<T: DeserializeOwned>(
         duty::list,
         duty::set,
         audit::list,
+        events::follow,
+        privacy::erase,
+        privacy::export,
         tokens::list,
         tokens::add,
         tokens::revoke,

@@ -31,6 +31,8 @@ pub(super) struct ConversationShape {
     /// The follower's openid.
     #[schema(value_type = String)]
     follower: OpenId,
+    /// What to call the follower, who has no name here: `粉丝 7F3A`.
+    alias: String,
     #[schema(inline, value_type = StateWord)]
     state: State,
     #[schema(inline, value_type = PriorityWord)]
@@ -209,8 +211,26 @@ pub(super) struct ListQuery {
     pub(super) follower: Option<String>,
     /// At most so many, 50 unless said; more than 200 is 200.
     pub(super) limit: Option<usize>,
+    /// Looked for in tags, in the newest message, as the beginning of the openid, or as the alias; at most 100 characters.
+    pub(super) q: Option<String>,
+    /// Owned by this agent.
+    pub(super) owner: Option<String>,
+    /// Of one of these priorities, comma-separated.
+    pub(super) priority: Option<String>,
+    /// With this tag.
+    pub(super) tag: Option<String>,
+    /// `updated`: the newest `updated_at` first, the default; `urgency`: the highest priority, then the window that ends first.
+    pub(super) sort: Option<String>,
     /// `next` of the page before.
     pub(super) cursor: Option<String>,
+}
+
+/// Where to go on with the events.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FollowQuery {
+    /// The last event seen, for who cannot send `Last-Event-ID`; the header wins.
+    pub(super) last_event_id: Option<String>,
 }
 
 /// Which part of the history to show.
@@ -322,6 +342,52 @@ pub(super) struct NewReply {
     pub(super) last_seen: Option<String>,
 }
 
+/// Whom to erase.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct EraseFollower {
+    /// The account.
+    pub(super) account: String,
+    /// The follower's openid.
+    pub(super) follower: String,
+}
+
+/// What erasing a follower led to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Erased)]
+pub(super) struct ErasedShape {
+    /// Whether a conversation was known.
+    pub(super) erased: bool,
+}
+
+/// Whose data to hand out.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ExportQuery {
+    /// The account.
+    pub(super) account: String,
+    /// The follower's openid.
+    pub(super) follower: String,
+}
+
+/// Everything that is kept of one follower.
+#[derive(ToSchema)]
+#[schema(as = Export)]
+#[expect(
+    dead_code,
+    reason = "an export is written piece by piece; this is its schema"
+)]
+pub(super) struct ExportShape {
+    account: String,
+    follower: String,
+    #[schema(value_type = String, format = "date-time")]
+    exported_at: Time,
+    conversation: ConversationShape,
+    /// Files that the follower sent.
+    media: Vec<serde_json::Value>,
+    /// All messages and notes, newest first.
+    messages: Vec<MessageShape>,
+}
+
 /// A token to make.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewToken {
@@ -414,6 +480,7 @@ impl ConversationShape {
             id: conversation.id,
             account: conversation.account.clone(),
             follower: conversation.follower.clone(),
+            alias: conversation.follower.alias(),
             state: conversation.state,
             priority: conversation.priority,
             reason: conversation.reason,

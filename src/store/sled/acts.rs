@@ -1,10 +1,13 @@
 //! Lets people act on conversations and pushes go out, each step as one entry.
 //! Owns: the check and the change under one lock. Uses: shared. Never: decides what an act leads to.
 
+use std::sync::Arc;
+
 use crate::model::conversation::Acted as Outcome;
 use crate::model::entry::{Change, Push, Settled};
 use crate::model::{
-    AccountName, Act, Actor, ConversationId, Delivery, Entry, MessageId, OpenId, Time, TurnKey,
+    AccountName, Act, Actor, Conversation, ConversationId, Delivery, Entry, MessageId, OpenId,
+    Time, TurnKey,
 };
 use crate::store::{ActError, Acted, Error, Taken};
 
@@ -140,13 +143,17 @@ pub(super) async fn settle_push(
     push: MessageId,
     result: Settled,
     now: Time,
-) -> Result<(), Error> {
-    let told = append_if(shared, conversation, now, |known| {
+) -> Result<Option<Arc<Conversation>>, Error> {
+    let appended = append_if(shared, conversation, now, |known| {
         let is_sending = |known: &Push| known.id == push && known.state == Delivery::Sending;
         let change = Change::Settled { push, result };
         known.pushes.iter().any(is_sending).then_some(change)
     })?;
-    durable(told).await
+    let Some((conversation, told)) = appended else {
+        return Ok(None);
+    };
+    durable(told).await?;
+    Ok(Some(conversation))
 }
 
 /// See [`crate::store::Store::erase`].

@@ -14,6 +14,8 @@ use super::format::{FORMAT, Format, decode, encode_into, opened, opened_as};
 const FORMAT_KEY: &[u8] = b"format";
 const HEAD_KEY: &[u8] = b"head";
 const PIN_KEY: &[u8] = b"pin";
+const KEPT_FROM_KEY: &[u8] = b"kept-from";
+const UNCLEAN_KEY: &[u8] = b"unclean";
 const MEDIA: &[u8] = b"media/";
 const TOKEN: &[u8] = b"token/";
 const MARK: &[u8] = b"mark/";
@@ -82,6 +84,29 @@ pub(super) fn prefixed(
     found
         .iter()
         .try_for_each(|(name, value)| each(name, opened(value, "a catalog value")?))
+}
+
+/// The first number of the journal whose entry is not overwritten for its age.
+pub(super) fn kept_from(disk: &Disk) -> Result<u64, Error> {
+    Ok(find(disk, KEPT_FROM_KEY, "where the kept entries begin")?.unwrap_or(1))
+}
+
+pub(super) fn set_kept_from(disk: &Disk, number: u64) -> Result<(), Error> {
+    put(disk, KEPT_FROM_KEY, &number)
+}
+
+/// Whether the database's files may still show what was erased or overwritten.
+pub(super) fn is_unclean(disk: &Disk) -> Result<bool, Error> {
+    Ok(disk.find(Map::Catalog, UNCLEAN_KEY)?.is_some())
+}
+
+pub(super) fn set_unclean(disk: &Disk) -> Result<(), Error> {
+    put(disk, UNCLEAN_KEY, &())
+}
+
+/// Notes in the twin that nothing of the kind is in its files.
+pub(super) fn set_twin_clean(disk: &Disk) {
+    disk.remove_from_twin(Map::Catalog, UNCLEAN_KEY);
 }
 
 pub(super) fn put_durably<T: Serialize>(disk: &Disk, key: &[u8], value: &T) -> Result<(), Error> {

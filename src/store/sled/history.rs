@@ -1,6 +1,8 @@
 //! Reads a conversation's history back, newest entry first, and tells how every message fared since.
 //! Owns: which line an entry is and what later entries say of it. Uses: shared. Never: changes anything.
 
+use tokio::sync::mpsc;
+
 use crate::model::conversation::line;
 use crate::model::entry::{Change, Push, Settled};
 use crate::model::message::PushError;
@@ -10,8 +12,11 @@ use crate::model::{
 };
 use crate::store::Error;
 
-use super::journal::Reader;
+use super::journal::{Kind, Reader};
 use super::shared::Shared;
+
+/// How many lines a piece of a whole history has at least, unless it is the last.
+const PIECE: usize = 200;
 
 /// See [`crate::store::Store::messages`]. Blocks.
 pub(super) fn messages(
@@ -20,29 +25,67 @@ pub(super) fn messages(
     before: Option<MessageId>,
     limit: usize,
 ) -> Result<Vec<Message>, Error> {
+    let mut lines = Lines::new(before, limit);
+    read(shared, id, &mut lines, |lines| !lines.is_full())?;
+    Ok(lines.oldest_first())
+}
+
+/// See [`crate::store::Store::history`]. Blocks until all is taken, or nobody wants more.
+pub(super) fn pieces(
+    shared: &Shared,
+    id: ConversationId,
+    to: &mpsc::Sender<Result<Vec<Message>, Error>>,
+) -> Result<(), Error> {
+    let mut lines = Lines::new(None, usize::MAX);
+    let mut is_wanted = true;
+    read(shared, id, &mut lines, |lines| {
+        if lines.lines.len() >= PIECE {
+            is_wanted = to
+                .blocking_send(Ok(std::mem::take(&mut lines.lines)))
+                .is_ok();
+        }
+        is_wanted
+    })?;
+    if is_wanted && !lines.lines.is_empty() {
+        // Nobody may read any more.
+        let _gone = to.blocking_send(Ok(lines.lines));
+    }
+    Ok(())
+}
+
+/// Reads a conversation's entries, newest first, while `goes_on`.
+fn read(
+    shared: &Shared,
+    id: ConversationId,
+    lines: &mut Lines,
+    mut goes_on: impl FnMut(&mut Lines) -> bool,
+) -> Result<(), Error> {
     let Some(seat) = shared.seats.of(id) else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     let (known, mut number) = {
         let live = seat.live.lock();
         (live.conversation.clone(), live.last)
     };
     let Some(known) = known.filter(|known| known.id == id) else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     let mut reader = Reader::new(&shared.disk);
     let mut fates = Fates::of(&known);
-    let mut lines = Lines::new(before, limit);
-    while number > 0 && !lines.is_full() {
+    while number > 0 && goes_on(lines) {
         let Some(record) = shared.record(&mut reader, number)? else {
             break;
         };
+        // Those before it are no longer there either.
+        if record.kind == Kind::Erased {
+            break;
+        }
         if let Some(entry) = record.entry(number)? {
-            fates.read(entry, &mut lines);
+            fates.read(entry, lines);
         }
         number = record.prev;
     }
-    Ok(lines.oldest_first())
+    Ok(())
 }
 
 /// What became of messages whose entry is still to be read, going back in time.

@@ -362,6 +362,43 @@ impl<'a> Reader<'a> {
         Ok(erased)
     }
 
+    /// Overwrites the entries of the value that holds the number `from`, those below `until`; returns the first number that is
+    /// left. Names of values stay, and so does what they say of repeats.
+    pub(super) fn erase_value(&mut self, from: u64, until: u64) -> Result<u64, Error> {
+        if self.record(from)?.is_none() {
+            return Ok(from + 1);
+        }
+        let mut bytes = Vec::with_capacity(self.chunk.bytes.len());
+        let mut is_changed = false;
+        for (number, record) in self.chunk.records() {
+            let record = match record.kind {
+                Kind::Entry if (from..until).contains(&number) => {
+                    is_changed = true;
+                    record.erased(number)?
+                }
+                _ => record,
+            };
+            write_record(&mut bytes, record.kind, record.prev, &record.body)?;
+        }
+        if is_changed {
+            write_run(self.disk, self.chunk.first, &bytes, self.chunk.format)
+                .map_err(Error::Unwritable)?;
+            self.chunk.bytes = bytes;
+        }
+        Ok(self.chunk.end().min(until))
+    }
+
+    /// When the entry with this number was made, if it says so.
+    pub(super) fn time(&mut self, number: u64) -> Result<Option<Time>, Error> {
+        let Some(record) = self.record(number)? else {
+            return Ok(None);
+        };
+        Ok(match record.entry(number)? {
+            Some(entry) => Some(entry.at),
+            None => record.stub(number)?.map(|(_, at)| at),
+        })
+    }
+
     /// The present value with one record replaced by another of the same length.
     fn with(&self, number: u64, record: &Record) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::with_capacity(self.chunk.bytes.len());

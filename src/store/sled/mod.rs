@@ -10,9 +10,12 @@ mod acts;
 mod alerts;
 mod browse;
 mod catalog;
+mod desk;
 mod disk;
+mod feed;
 mod files;
 mod first_format;
+mod forgetting;
 mod format;
 mod history;
 mod journal;
@@ -37,13 +40,13 @@ mod upgrade;
 mod writer;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tracing::Span;
 
 use self::shared::{Shared, blocking, durable, on_disk, written};
@@ -57,8 +60,8 @@ use crate::model::{
     RuleFiles, Session, SessionId, State, Time, Turn, TurnKey, UploadedMedia, User, UserChange,
 };
 use crate::store::{
-    ActError, Acted, AlarmOf, ChangedUser, Claim, Error, Health, Page, Past, Pin, Query, Revision,
-    Store, Taken, Ticket, UserError,
+    ActError, Acted, AlarmOf, ChangedUser, Changes, Claim, DeskFigures, Error, Health, Page, Past,
+    Pieces, Pin, Query, Revision, Store, Taken, Ticket, UserError,
 };
 
 pub use self::settings::{BeforeIo, Io, Settings};
@@ -68,6 +71,9 @@ pub struct SledStore {
     shared: Arc<Shared>,
     /// Resolves when the writing thread has ended.
     ended: Mutex<Option<oneshot::Receiver<()>>>,
+    dir: PathBuf,
+    /// Held while the database is rewritten.
+    scrubbing: tokio::sync::Mutex<()>,
 }
 
 impl SledStore {
@@ -85,9 +91,9 @@ impl SledStore {
     /// # Errors
     /// As [`SledStore::open`].
     pub async fn open_with(dir: &Path, settings: Settings, now: Time) -> Result<Arc<Self>, Error> {
-        let (dir, span) = (dir.to_owned(), Span::current());
+        let (own, span) = (dir.to_owned(), Span::current());
         let opened = tokio::task::spawn_blocking(move || {
-            span.in_scope(|| opening::open(&dir, &settings, now))
+            span.in_scope(|| opening::open(&own, &settings, now))
         });
         let (writer, lock) = opened
             .await
@@ -96,6 +102,8 @@ impl SledStore {
         let store = Arc::new(Self {
             shared: Arc::clone(&shared),
             ended: Mutex::new(Some(start(writer, lock)?)),
+            dir: dir.to_owned(),
+            scrubbing: tokio::sync::Mutex::default(),
         });
         for told in opening::settle_unknown(&shared, now)? {
             durable(Some(told)).await?;
@@ -197,6 +205,21 @@ impl Store for SledStore {
         .await
     }
 
+    async fn history(&self, id: ConversationId) -> Result<Pieces, Error> {
+        self.shared.open()?;
+        let (tell, told) = mpsc::channel(1);
+        let (shared, span) = (Arc::clone(&self.shared), Span::current());
+        tokio::task::spawn_blocking(move || {
+            span.in_scope(|| {
+                if let Err(error) = history::pieces(&shared, id, &tell) {
+                    // Nobody may read any more.
+                    let _gone = tell.blocking_send(Err(error));
+                }
+            });
+        });
+        Ok(told)
+    }
+
     async fn take_push(&self, account: &AccountName, now: Time) -> Result<Option<Taken>, Error> {
         acts::take_push(&self.shared, account, now).await
     }
@@ -207,7 +230,7 @@ impl Store for SledStore {
         push: MessageId,
         result: Settled,
         now: Time,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Arc<Conversation>>, Error> {
         acts::settle_push(&self.shared, conversation, push, result, now).await
     }
 
@@ -588,12 +611,31 @@ impl Store for SledStore {
         .await
     }
 
+    async fn forget(&self, before: Time, now: Time) -> Result<(), Error> {
+        self.shared.open()?;
+        forgetting::forget(&self.shared, before, now).await
+    }
+
+    async fn scrub(&self, copies_before: Time) -> Result<bool, Error> {
+        let _alone = self.scrubbing.lock().await;
+        self.shared.open()?;
+        forgetting::scrub(&self.shared, &self.dir, copies_before).await
+    }
+
     fn health(&self) -> Health {
         self.shared.health.lock().clone()
     }
 
     fn counts(&self) -> Vec<(AccountName, State, usize)> {
         self.shared.seats.counts()
+    }
+
+    fn desk(&self, now: Time) -> Vec<DeskFigures> {
+        self.shared.seats.figures(now)
+    }
+
+    async fn changes(&self, after: Option<u64>) -> Changes {
+        self.shared.seats.feed.changes(after).await
     }
 
     async fn close(&self) {

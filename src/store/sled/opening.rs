@@ -75,6 +75,7 @@ pub(super) fn open(dir: &Path, settings: &Settings, now: Time) -> Result<(Writer
         health: Mutex::new(Health::Good),
         is_closed: AtomicBool::new(false),
         is_pruning: AtomicBool::new(false),
+        is_unclean: AtomicBool::new(false),
     });
     let mut writer = Writer::new(shared, spill, shelves, pages, end, settings);
     writer.wipes = wipes;
@@ -249,7 +250,8 @@ pub(super) fn settle_unknown(shared: &Shared, now: Time) -> Result<Vec<Told>, Er
         };
         let result = Settled::Unknown { error };
         let change = |_: &Conversation| Some(Change::Settled { push, result });
-        told.extend(append_if(shared, conversation, now, change)?);
+        let appended = append_if(shared, conversation, now, change)?;
+        told.extend(appended.and_then(|(_, told)| told));
     }
     Ok(told)
 }

@@ -62,14 +62,7 @@ fn first_since(reader: &mut Reader<'_>, end: u64, since: Time) -> Result<u64, Er
 /// The first number in this range whose time is known, and the time.
 fn first_time(reader: &mut Reader<'_>, from: u64, to: u64) -> Result<Option<(u64, Time)>, Error> {
     for number in from..to {
-        let Some(record) = reader.record(number)? else {
-            continue;
-        };
-        let at = match record.entry(number)? {
-            Some(entry) => Some(entry.at),
-            None => record.stub(number)?.map(|(_, at)| at),
-        };
-        if let Some(at) = at {
+        if let Some(at) = reader.time(number)? {
             return Ok(Some((number, at)));
         }
     }

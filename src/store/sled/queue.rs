@@ -66,6 +66,8 @@ pub(super) struct Group {
 pub(super) struct Work {
     pub(super) group: Option<Group>,
     pub(super) jobs: Vec<Job>,
+    /// Whether all that a quick start needs is to be written now.
+    pub(super) is_checkpoint: bool,
     pub(super) is_last: bool,
 }
 
@@ -86,6 +88,7 @@ struct Inner {
     /// Empty buffers of an earlier group.
     spare: Option<(Chunk, Vec<Mark>)>,
     jobs: Vec<Job>,
+    is_checkpoint: bool,
     refuse: Option<Error>,
     is_stopped: bool,
 }
@@ -106,6 +109,7 @@ impl Queue {
                 away: Vec::new(),
                 spare: None,
                 jobs: Vec::new(),
+                is_checkpoint: false,
                 refuse: None,
                 is_stopped: false,
             }),
@@ -161,6 +165,11 @@ impl Queue {
         Ok(())
     }
 
+    /// Has the next step of the writing thread write down all that a quick start needs, before its jobs.
+    pub(super) fn checkpoint(&self) {
+        self.inner.lock().is_checkpoint = true;
+    }
+
     /// Takes nothing new; what is there is still written.
     pub(super) fn stop(&self) {
         let mut inner = self.inner.lock();
@@ -184,6 +193,7 @@ impl Queue {
         Work {
             group: inner.take_group(),
             jobs: std::mem::take(&mut inner.jobs),
+            is_checkpoint: std::mem::take(&mut inner.is_checkpoint),
             is_last: inner.is_stopped,
         }
     }

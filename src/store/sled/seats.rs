@@ -1,8 +1,8 @@
 //! Keeps every conversation in memory, found by follower or by id.
-//! Owns: the tables of seats, the counts per state and person, which push and which alarm is next. Uses: lanes, schedule. Never: the disk.
+//! Owns: the tables of seats, the counts per state and person, which push and which alarm is next. Uses: lanes, schedule, desk, feed. Never: the disk.
 //!
-//! Locks are taken in this order: a seat, then a table, the counts or the outbox. A table's lock is never held while a seat
-//! is locked.
+//! Locks are taken in this order: a seat, then a table, the counts, the outbox, the desk or the feed. None of theirs is
+//! held while a seat is being locked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,12 +12,15 @@ use arc_swap::ArcSwapOption;
 use hashbrown::{HashMap, HashTable};
 use parking_lot::Mutex;
 
+use crate::model::entry::Priority;
 use crate::model::{AccountName, AgentName, Conversation, ConversationId, OpenId, State, Time};
+use crate::store::{AlarmOf, DeskFigures};
 
+use super::desk::{Desk, Standing, is_listed};
+use super::feed::Feed;
 use super::lanes::Lane;
 use super::schedule::{Alarm, Due, Schedule};
 use super::trays::Trays;
-use crate::store::AlarmOf;
 
 const SHARDS: usize = 64;
 const NO_ROW: u32 = u32::MAX;
@@ -53,6 +56,8 @@ pub(super) struct Live {
     due: Option<Due>,
     /// What the alarms know of it.
     alarm: Option<Alarm>,
+    /// What the desk knows of it; nothing of those that rules alone answer.
+    standing: Option<Box<Standing>>,
     /// The seat was given up: look again.
     pub(super) is_gone: bool,
 }
@@ -61,7 +66,8 @@ pub(super) struct Live {
 #[derive(Clone)]
 pub(super) struct Known {
     id: Option<ConversationId>,
-    state: Option<State>,
+    state: Option<(State, Priority)>,
+    version: u64,
     /// Who has to answer it.
     burdened: Option<AgentName>,
 }
@@ -70,11 +76,16 @@ impl Known {
     pub(super) fn of(conversation: Option<&Conversation>) -> Self {
         Self {
             id: conversation.map(|conversation| conversation.id),
-            state: conversation.map(|conversation| conversation.state),
+            state: conversation.map(|conversation| (conversation.state, conversation.priority)),
+            version: conversation.map_or(0, |conversation| conversation.version),
             burdened: conversation
                 .filter(|conversation| conversation.state == State::Assigned)
                 .and_then(|conversation| conversation.owner.clone()),
         }
+    }
+
+    fn is_of_people(&self) -> bool {
+        self.state.is_some_and(|(state, _)| is_listed(state))
     }
 }
 
@@ -83,12 +94,14 @@ pub(super) struct Seats {
     hasher: RandomState,
     followers: Vec<Mutex<HashTable<Arc<Seat>>>>,
     ids: Vec<Mutex<HashMap<ConversationId, Arc<Seat>, RandomState>>>,
-    counts: Mutex<HashMap<(AccountName, State), usize, RandomState>>,
+    counts: Mutex<HashMap<(AccountName, State, Priority), usize, RandomState>>,
     loads: Mutex<HashMap<AgentName, usize, RandomState>>,
     pub(super) outbox: Trays,
     pub(super) alarms: Schedule<Alarm>,
     /// When something happens to a conversation by itself.
     alarm_of: ArcSwapOption<AlarmOf>,
+    pub(super) desk: Desk,
+    pub(super) feed: Feed,
 }
 
 impl Seats {
@@ -105,6 +118,8 @@ impl Seats {
             outbox: Trays::default(),
             alarms: Schedule::default(),
             alarm_of: ArcSwapOption::empty(),
+            desk: Desk::default(),
+            feed: Feed::new(),
             hasher,
         }
     }
@@ -185,9 +200,11 @@ impl Seats {
     ) {
         let after = Known::of(next.as_deref());
         let due = next.as_deref().and_then(Due::of);
+        let standing = next.as_deref().and_then(Standing::of);
         live.conversation = next;
         live.last = last;
         self.count(&seat.account, before.state, after.state);
+        let is_of_people = before.is_of_people() || after.is_of_people();
         self.burden(before.burdened, after.burdened);
         if before.id != after.id {
             if let Some(id) = before.id {
@@ -200,6 +217,15 @@ impl Seats {
         if due != live.due {
             self.outbox.replace(live.due, due, seat);
             live.due = due;
+        }
+        if live.standing.is_some() || standing.is_some() {
+            self.desk
+                .replace(live.standing.as_deref(), standing.as_ref(), seat);
+            live.standing = standing.map(Box::new);
+        }
+        if let Some(id) = after.id.or(before.id) {
+            let version = after.id.map_or(before.version + 1, |_| after.version);
+            self.feed.push(&seat.account, id, version, is_of_people);
         }
         self.alarm(seat, live);
     }
@@ -262,33 +288,67 @@ impl Seats {
         self.loads.lock().get(agent).copied().unwrap_or_default()
     }
 
-    fn count(&self, account: &AccountName, before: Option<State>, after: Option<State>) {
+    fn count(
+        &self,
+        account: &AccountName,
+        before: Option<(State, Priority)>,
+        after: Option<(State, Priority)>,
+    ) {
         if before == after {
             return;
         }
         let mut counts = self.counts.lock();
-        if let Some(before) = before
-            && let Some(count) = counts.get_mut(&(account.clone(), before))
+        if let Some((state, priority)) = before
+            && let Some(count) = counts.get_mut(&(account.clone(), state, priority))
         {
             *count = count.saturating_sub(1);
         }
-        if let Some(after) = after {
-            *counts.entry((account.clone(), after)).or_default() += 1;
+        if let Some((state, priority)) = after {
+            let count = counts.entry((account.clone(), state, priority));
+            *count.or_default() += 1;
         }
     }
 
     /// How many conversations are in each state, by account and in the order of the states.
     pub(super) fn counts(&self) -> Vec<(AccountName, State, usize)> {
+        let mut list: Vec<(AccountName, State, usize)> = Vec::new();
+        for (account, state, _, count) in self.counted() {
+            match list.last_mut() {
+                Some((same, of, sum)) if *same == account && *of == state => *sum += count,
+                _ => list.push((account, state, count)),
+            }
+        }
+        list
+    }
+
+    fn counted(&self) -> Vec<(AccountName, State, Priority, usize)> {
         let counts = self.counts.lock();
-        let mut list: Vec<_> = counts
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .map(|((account, state), count)| (account.clone(), *state, *count))
+        let counted = counts.iter().filter(|(_, count)| **count > 0);
+        let mut list: Vec<_> = counted
+            .map(|((account, state, priority), count)| (account.clone(), *state, *priority, *count))
             .collect();
         drop(counts);
         let rank = |state: State| State::ALL.iter().position(|(known, _)| *known == state);
-        list.sort_by(|(a, x, _), (b, y, _)| a.cmp(b).then(rank(*x).cmp(&rank(*y))));
+        list.sort_by(|(a, x, p, _), (b, y, q, _)| {
+            a.cmp(b).then(rank(*x).cmp(&rank(*y))).then(p.cmp(q))
+        });
         list
+    }
+
+    /// See [`crate::store::Store::desk`].
+    pub(super) fn figures(&self, now: Time) -> Vec<DeskFigures> {
+        let mut all: Vec<DeskFigures> = Vec::new();
+        for (account, state, priority, count) in self.counted() {
+            let count = (state, priority, count);
+            match all.last_mut() {
+                Some(figures) if figures.account == account => figures.counts.push(count),
+                _ => all.push(DeskFigures {
+                    counts: vec![count],
+                    ..self.desk.figures(account, now)
+                }),
+            }
+        }
+        all
     }
 
     /// Shows every conversation once; ones that change meanwhile are shown before or after the change.

@@ -13,6 +13,7 @@ use crate::model::entry::Change;
 use crate::model::{AccountName, Conversation, Entry, OpenId, TurnKey};
 use crate::store::{Error, Health, Lanes};
 
+use super::catalog;
 use super::disk::{Disk, Refused};
 use super::format::{encode, encode_into};
 use super::journal::{Kind, Reader, Record, turn_key};
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) is_closed: AtomicBool,
     /// Whether revisions are being removed.
     pub(super) is_pruning: AtomicBool,
+    /// Whether something was erased or overwritten since the database began to be rewritten.
+    pub(super) is_unclean: AtomicBool,
 }
 
 impl Shared {
@@ -130,6 +133,12 @@ impl Shared {
             Some(record) => Ok(Some(record)),
             None => reader.record(number),
         }
+    }
+
+    /// Notes, durable with the next sync, that the database's files show what they should not.
+    pub(super) fn note_unclean(&self) -> Result<(), Error> {
+        self.is_unclean.store(true, Ordering::Relaxed);
+        catalog::set_unclean(&self.disk)
     }
 
     pub(super) fn set_health(&self, health: Health) {

@@ -230,9 +230,14 @@ pub(super) async fn answer_late(
 ) -> Result<(), Error> {
     // When the conversation was erased meanwhile, nobody is left to be answered.
     let change = |_: &Conversation| Some(Change::Late { turn, push });
-    let told = append_if(shared, conversation, at, change)?;
-    durable(told).await
+    match append_if(shared, conversation, at, change)? {
+        Some((_, told)) => durable(told).await,
+        None => Ok(()),
+    }
 }
+
+/// The conversation after an entry, and who tells when that is durable.
+pub(super) type Appended = (Arc<Conversation>, Option<Told>);
 
 /// Makes the entry that `decide` wants of a conversation as it is now, if there is such a conversation.
 pub(super) fn append_if(
@@ -240,7 +245,7 @@ pub(super) fn append_if(
     conversation: ConversationId,
     at: Time,
     decide: impl FnOnce(&Conversation) -> Option<Change>,
-) -> Result<Option<Told>, Error> {
+) -> Result<Option<Appended>, Error> {
     shared.open()?;
     let Some(seat) = shared.seats.of(conversation) else {
         return Ok(None);
@@ -258,6 +263,5 @@ pub(super) fn append_if(
         conversation,
         change,
     };
-    let (_, told) = shared.append(&seat, &mut live, &entry, true)?;
-    Ok(told)
+    shared.append(&seat, &mut live, &entry, true).map(Some)
 }

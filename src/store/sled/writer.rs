@@ -132,6 +132,7 @@ impl Writer {
         let Work {
             group,
             jobs,
+            is_checkpoint,
             is_last,
         } = self.shared.queue.take(retry_at);
         if retry_at.is_some_and(|at| is_last || at <= Instant::now()) {
@@ -139,6 +140,12 @@ impl Writer {
         }
         if let Some(group) = group {
             self.settle(group);
+        }
+        if is_checkpoint
+            && self.trouble.is_none()
+            && let Err(reason) = self.round(None, true)
+        {
+            self.fall_ill(reason);
         }
         for job in jobs {
             match &self.trouble {
@@ -398,6 +405,7 @@ impl Writer {
         if let Some(row) = row {
             self.shelves.strike(disk, row, id)?;
         }
+        self.shared.note_unclean()?;
         disk.sync().map_err(Error::Unwritable)
     }
 
