@@ -1,6 +1,7 @@
 //! Decides what an act of a person, or of the desk itself, leads to, or why it is refused: of two that race one wins.
 //! Owns: legal acts and who may do them. Uses: model only. Never: changes anything; the roles of the API (see access).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Conversation, HELD_FOR, State, Timer};
@@ -388,7 +389,11 @@ impl Conversation {
         now: Time,
         seed: TurnKey,
     ) -> Result<Push, Refusal> {
-        if let Reply::Text(text) = reply {
+        let words = match reply {
+            Reply::Text(text) => Some(Arc::clone(text)),
+            menu => menu.as_text(),
+        };
+        if let Some(text) = words {
             if text.trim().is_empty() {
                 return Err(Refusal::Empty);
             }
@@ -406,6 +411,9 @@ impl Conversation {
             message: "kept for the next visit, as its author wished".into(),
         };
         let error = self.why_held(can_push, now).or_else(|| hold.then(chosen));
+        if error.is_some() && !reply.can_be_held() {
+            return Err(Refusal::Unholdable);
+        }
         Ok(Push {
             id: MessageId::at(now, 0, seed),
             by: By::Agent,

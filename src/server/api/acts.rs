@@ -1,6 +1,8 @@
 //! Serves what people do with a conversation besides answering it: give it away, put it off, call it something.
 //! Owns: the requests. Uses: store, model. Never: decides whether it is allowed (the conversation does).
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path, Payload, Query};
 
@@ -278,11 +280,18 @@ pub(super) async fn look(
 ) -> Result<actix_web::HttpResponse, Problem> {
     let Seen { typing } = json_body(&request, payload).await?;
     let conversation = reached(&site, &caller, &id).await?;
+    let name = caller.name;
     let looking = Looking {
-        name: caller.name,
+        name: name.clone(),
         is_typing: typing,
         at: site.clock.now(),
     };
-    site.presence.look(conversation.id, looking);
+    let is_news = site.presence.look(conversation.id, looking);
+    if is_news && (typing || conversation.is_owned_by(&name)) {
+        let (delivery, account) = (Arc::clone(&site.delivery), conversation.account.clone());
+        let follower = conversation.follower.clone();
+        // As well as may be: the agent does not wait for WeChat.
+        tokio::spawn(async move { delivery.typing(&account, &follower, typing).await });
+    }
     Ok(actix_web::HttpResponse::NoContent().finish())
 }

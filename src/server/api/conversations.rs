@@ -6,22 +6,22 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::listing::{Narrowed, cursor_after};
+use super::new_reply::NewReply;
 use super::shapes::{
     AsLead, Close, ConversationShape, ConversationWithMessages, ConversationsShape, ListQuery,
-    MessageShape, NewReply, Note, PresenceShape, ProblemShape, RepliedShape, ShowQuery, Tags,
+    MessageShape, Note, PresenceShape, ProblemShape, RepliedShape, ShowQuery, Tags,
 };
 use super::{cursor, json_body};
 use crate::model::audit::What;
 use crate::model::{
     AccountName, Act, Actor, Conversation, ConversationId, Direction, MessageId, OpenId, Refusal,
-    Reply, State,
+    State,
 };
 use crate::server::access::{Agent, Caller, Viewer};
 use crate::server::error::{Code, Problem};
 use crate::server::people::Did;
 use crate::server::{Site, body, chance};
 use crate::store::{self, ActError};
-use crate::wechat::text::clean;
 
 /// How many conversations a page has unless the caller says.
 const PAGE: usize = 50;
@@ -264,12 +264,8 @@ pub(super) async fn reply(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let NewReply {
-        text,
-        idempotency_key: key,
-        last_seen,
-        hold,
-    } = json_body(&request, payload).await?;
+    let wanted: NewReply = json_body(&request, payload).await?;
+    let (key, hold) = (wanted.idempotency_key.clone(), wanted.hold);
     if key
         .as_ref()
         .is_some_and(|key| key.is_empty() || key.len() > KEY_LENGTH)
@@ -279,14 +275,15 @@ pub(super) async fn reply(
             format!("`idempotency_key` has 1 to {KEY_LENGTH} bytes"),
         ));
     }
-    let last_seen = last_seen
+    let last_seen = wanted
+        .last_seen
         .as_deref()
         .map(|text| message_id("last_seen", text))
         .transpose()?;
     let conversation = reached(&site, &caller, &id).await?;
     let can_push = site.turns.can_push(&conversation.account);
     let act = Act::Reply {
-        reply: Reply::Text(clean(&text).into()),
+        reply: wanted.reply(&site, &conversation.account).await?,
         key,
         last_seen,
         can_push,

@@ -13,6 +13,7 @@ mod duty;
 mod events;
 mod listing;
 mod media;
+mod new_reply;
 mod people_shapes;
 mod privacy;
 mod rule_shapes;

@@ -326,22 +326,6 @@ pub(super) struct Tags {
     pub(super) tags: Vec<Box<str>>,
 }
 
-/// Something to write to the follower.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct NewReply {
-    /// At most 2047 bytes of UTF-8.
-    #[schema(value_type = String)]
-    pub(super) text: Arc<str>,
-    /// The same key again gives the same message; at most 128 bytes.
-    pub(super) idempotency_key: Option<Box<str>>,
-    /// Whether it waits for the follower's next visit although it could be pushed.
-    #[serde(default)]
-    pub(super) hold: bool,
-    /// The newest message seen; if the follower wrote since, the answer is refused.
-    #[schema(value_type = Option<String>, format = "uuid")]
-    pub(super) last_seen: Option<String>,
-}
-
 /// Whom to erase.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct EraseFollower {
