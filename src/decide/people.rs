@@ -132,9 +132,10 @@ fn is_unanswered(known: &Conversation, now: Time) -> bool {
     recent + 1 >= UNANSWERED
 }
 
-/// Whether an earlier episode of this follower ended without an answer.
+/// Whether an earlier episode of this follower ended without an answer, and nobody has made up for it.
 fn was_missed(known: &Conversation) -> bool {
-    known.desk().missed > 0
+    let desk = known.desk();
+    desk.is_missed || desk.missed > 0 && known.answered_at.is_none()
 }
 
 /// The next more urgent priority.

@@ -11,7 +11,7 @@ mod speak;
 use super::*;
 use crate::model::conversation::Act;
 use crate::model::desk::{OnDuty, Present};
-use crate::model::entry::{Change, Entry, Turn};
+use crate::model::entry::{Change, Entry, Settled, Turn};
 use crate::model::{
     Actor, AgentName, Content, ConversationId, Event, HookAnswer, HookCall, Incoming, RuleFiles,
 };
@@ -232,6 +232,20 @@ impl Talk {
         });
     }
 
+    /// The oldest push reaches the follower.
+    fn wechat_takes_it(&mut self) {
+        let known = self.known.as_mut().expect("a conversation");
+        let push = known.pushes.first().expect("a push").id;
+        let result = Settled::Sent;
+        for change in [Change::Sending { push }, Change::Settled { push, result }] {
+            known.apply(&Entry {
+                at: self.now,
+                conversation: known.id,
+                change,
+            });
+        }
+    }
+
     fn state(&self) -> State {
         self.known.as_ref().map_or(State::Bot, |known| known.state)
     }
@@ -389,16 +403,10 @@ fn rules_are_silent_while_a_person_owns_the_conversation() {
 fn rules_speak_again_thirty_minutes_after_the_agents_answer() {
     for (minutes, speaks) in [(29, false), (30, true)] {
         let mut talk = Talk::new();
+        talk.is_on_duty("lili", "丽丽", 0);
         talk.says("吃出异物");
         talk.agent_answers("马上看");
-        let push = talk.known.as_ref().unwrap().pushes[0].id;
-        let result = crate::model::entry::Settled::Sent;
-        let known = talk.known.as_mut().unwrap();
-        known.apply(&Entry {
-            at: talk.now,
-            conversation: known.id,
-            change: Change::Settled { push, result },
-        });
+        talk.wechat_takes_it();
         assert_eq!(talk.state(), State::Follower);
         talk.wait(minutes * 60);
         let decision = talk.says("几点开门");
@@ -408,6 +416,17 @@ fn rules_speak_again_thirty_minutes_after_the_agents_answer() {
             if speaks { State::Bot } else { State::Assigned }
         );
     }
+}
+
+#[test]
+fn who_went_off_duty_does_not_get_what_comes_after_the_answer() {
+    let mut talk = Talk::new();
+    talk.says("吃出异物");
+    talk.agent_answers("马上看");
+    talk.wechat_takes_it();
+    talk.says("还在吗");
+    let known = talk.known.as_ref().unwrap();
+    assert_eq!((known.state, &known.owner), (State::Waiting, &None));
 }
 
 #[test]

@@ -158,7 +158,7 @@ const SLIPS: &[(&str, &str, &str)] = &[
     (
         "promises",
         "_desk.toml",
-        "[sla.urgnet]\nfirst = \"1m\"\n[sla.high]\nfirst = \"30s\"\nclock = \"day\"\nrepeat = [\"5m\", \"5m\"]\ntiers = [\"0m\", \"1m\", \"2m\", \"3m\"]\nlast = 1\n[sla.low]\nclock = \"business\"\nrepeat = \"5m\"\n",
+        "[sla.urgnet]\nfirst = \"1m\"\n[sla.high]\nfirst = \"0s\"\nclock = \"day\"\nrepeat = [\"5m\", \"5m\"]\ntiers = [\"0m\", \"1m\", \"2m\", \"3m\"]\nlast = 1\n[sla.low]\nclock = \"business\"\nrepeat = \"5m\"\n",
     ),
     (
         "alerts",

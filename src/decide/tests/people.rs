@@ -136,6 +136,26 @@ fn insults_vips_and_many_messages_make_it_more_urgent_by_one_step() {
 }
 
 #[test]
+fn who_was_missed_before_is_looked_after_first() {
+    let mut talk = talk("");
+    talk.says("在吗");
+    let known = talk.known.as_mut().unwrap();
+    known.state = State::Closed;
+    let desk = known.desk.get_or_insert_default();
+    desk.unanswered.clear();
+    desk.missed = 1;
+    assert_eq!(called(&talk.says("还在吗")).1, Priority::High);
+    talk.agent_answers("对不起,来晚了。");
+    talk.wechat_takes_it();
+    talk.wait(3600);
+    assert_eq!(
+        called(&talk.says("谢谢")).1,
+        Priority::Normal,
+        "made up for"
+    );
+}
+
+#[test]
 fn an_insult_to_a_person_raises_once_and_leaves_the_owner() {
     let mut talk = talk("");
     talk.says("在吗");
@@ -183,11 +203,7 @@ fn who_answered_last_gets_it_again_if_on_duty() {
         }
         talk.says("在吗");
         talk.agent_answers("在。");
-        // WeChat has taken the answer.
-        let known = talk.known.as_mut().unwrap();
-        known.pushes.clear();
-        known.answered_at = Some(talk.now);
-        known.state = State::Follower;
+        talk.wechat_takes_it();
         talk.wait(waits);
         assert_eq!(called(&talk.says("还有件事")).2.as_deref(), to);
     }

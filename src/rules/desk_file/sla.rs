@@ -16,7 +16,7 @@ const CLOCKS: &[(&str, SlaClock)] = &[
     ("daytime", SlaClock::Daytime),
     ("business", SlaClock::Business),
 ];
-const SHORTEST: Duration = Duration::from_secs(60);
+const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 /// The last gap repeats, so nobody needs more.
 const MOST_REPEATS: usize = 20;
