@@ -413,37 +413,26 @@ pub struct Query {
     pub search: Option<Search>,
     /// In this order.
     pub order: Order,
-    /// Behind this place: `updated_at`, or the time of its rank, and id of the last one seen.
+    /// Behind this place: `updated_at`, or the time of its urgency, and id of the last one seen.
     pub after: Option<(Time, ConversationId)>,
-    /// The level of that place, where conversations come by rank.
+    /// The level of that place, where conversations come by urgency.
     pub after_level: Option<u8>,
     /// At most so many.
     pub limit: usize,
 }
 
 /// In which order conversations are listed.
-#[derive(Clone, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// The one that changed last comes first.
     #[default]
     Updated,
-    /// The least level comes first, then the earliest time.
-    Ranked(Rank),
+    /// The one that presses most comes first: [`Conversation::urgency`].
+    Urgency,
 }
 
-/// Says how much a conversation presses: its level, and by when.
-pub type Rank = Arc<dyn Fn(&Conversation) -> (u8, Time) + Send + Sync>;
-
-impl std::fmt::Debug for Order {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Updated => "Updated",
-            Self::Ranked(_) => "Ranked",
-        })
-    }
-}
-
-/// Says whether a conversation is looked for. Asked while the conversation is locked: it must be quick and pure.
+/// Says whether a conversation is looked for. Asked while the conversation is locked, by several threads: it must be quick
+/// and pure.
 #[derive(Clone)]
 pub struct Search(pub Arc<dyn Fn(&Conversation) -> bool + Send + Sync>);
 

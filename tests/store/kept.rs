@@ -141,14 +141,8 @@ pub async fn lists_are_narrowed_searched_and_ordered(mut home: impl Home) {
             ..waiting.clone()
         };
         assert_eq!(of(found).await, ["od", "oa"]);
-        let rank = |known: &Conversation| {
-            (
-                u8::from(known.priority != Priority::Urgent),
-                known.opened_at,
-            )
-        };
         let mut ranked = Query {
-            order: Order::Ranked(Arc::new(rank)),
+            order: Order::Urgency,
             limit: 2,
             ..waiting.clone()
         };
@@ -156,7 +150,7 @@ pub async fn lists_are_narrowed_searched_and_ordered(mut home: impl Home) {
         loop {
             let page = store.conversations(&ranked).await.unwrap();
             let last = page.conversations.last().unwrap();
-            let (level, time) = rank(last);
+            let (level, time) = last.urgency();
             (ranked.after, ranked.after_level) = (Some((time, last.id)), Some(level));
             let names = page.conversations.iter();
             seen.extend(names.map(|known| known.follower.to_string()));
@@ -164,7 +158,7 @@ pub async fn lists_are_narrowed_searched_and_ordered(mut home: impl Home) {
                 break;
             }
         }
-        assert_eq!(seen, ["ob", "od", "oa", "oc"]);
+        assert_eq!(seen, ["ob", "od", "oc", "oa"]);
         home.reopen().await;
     }
 }

@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use super::cursor;
 use super::shapes::ListQuery;
 use crate::model::entry::Priority;
-use crate::model::{AgentName, Conversation, Time};
+use crate::model::{AgentName, Conversation};
 use crate::rules::normalize;
 use crate::server::error::{Code, Problem};
 use crate::store::{Order, Query, Search};
@@ -48,7 +48,7 @@ impl Narrowed {
             .collect();
         let order = match query.sort.as_deref().unwrap_or("") {
             "" | BY_UPDATE => Order::Updated,
-            BY_URGENCY => Order::Ranked(Arc::new(urgency)),
+            BY_URGENCY => Order::Urgency,
             _ => return Err(bad("`sort` is `updated` or `urgency`")),
         };
         let wanted = set(&query.q).filter(|text| !text.trim().is_empty());
@@ -80,8 +80,8 @@ impl Narrowed {
             search,
             order,
         } = self;
-        let is_ranked = matches!(order, Order::Ranked(_));
-        if query.after.is_some() && is_ranked != query.after_level.is_some() {
+        let has_level = order == Order::Urgency;
+        if query.after.is_some() && has_level != query.after_level.is_some() {
             return Err(Problem::new(
                 Code::BadRequest,
                 "`cursor` is of another `sort`",
@@ -100,10 +100,10 @@ impl Narrowed {
 
 /// The cursor behind this conversation.
 pub(super) fn cursor_after(query: &Query, last: &Conversation) -> String {
-    match &query.order {
+    match query.order {
         Order::Updated => cursor::write(None, last.updated_at, last.id),
-        Order::Ranked(rank) => {
-            let (level, time) = rank(last);
+        Order::Urgency => {
+            let (level, time) = last.urgency();
             cursor::write(Some(level), time, last.id)
         }
     }
@@ -119,22 +119,6 @@ fn priority(word: &str) -> Option<Priority> {
     }
 }
 
-/// What presses most: danger, then promises that were broken, then the priority; of one level, the window that shuts first. One
-/// that has shut comes before those that are open; where there is none, it counts since when somebody waits.
-fn urgency(conversation: &Conversation) -> (u8, Time) {
-    let desk = conversation.desk();
-    let level = match conversation.priority {
-        Priority::Urgent => 0,
-        _ if desk.is_breached => 1,
-        Priority::High => 2,
-        Priority::Normal => 3,
-        Priority::Low => 4,
-    };
-    let until = conversation.window.closes_at();
-    let since = desk.asked_at.unwrap_or(conversation.opened_at);
-    (level, until.unwrap_or(since))
-}
-
 /// Looks for a text: in what people call the follower, remark and tags, and in the newest message, both in their normal form, at the beginning
 /// of the openid, and as the alias.
 fn search(text: &str) -> Search {
@@ -142,12 +126,14 @@ fn search(text: &str) -> Search {
     let wanted = normalize(&text);
     let finder = Finder::new(wanted.as_bytes()).into_owned();
     let alias = alias_number(&wanted);
+    let is_ascii = text.is_ascii();
     Search(Arc::new(move |conversation| {
         let holds = |text: &str| {
             !finder.needle().is_empty() && finder.find(normalize(text).as_bytes()).is_some()
         };
         let follower = &conversation.follower;
-        follower.as_str().starts_with(&text)
+        // Openids are letters, digits, `-` and `_`: most searches need not look at them.
+        is_ascii && follower.as_str().starts_with(&text)
             || alias.is_some_and(|alias| alias == follower.alias_number())
             || conversation.desk().remark.as_deref().is_some_and(holds)
             || conversation.tags().iter().any(|tag| holds(tag))
@@ -170,7 +156,7 @@ fn alias_number(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AccountName, ConversationId, Message, OpenId, TurnKey};
+    use crate::model::{AccountName, ConversationId, Message, OpenId, Time, TurnKey};
     use crate::model::{By, Delivery, Direction, MessageId, Remembered};
 
     const NOW: Time = Time::from_millis(1_718_200_000_000);
@@ -237,7 +223,7 @@ mod tests {
             .message(NOW.plus(std::time::Duration::from_secs(90)));
         urgent.priority = Priority::Urgent;
         let mut all = [late, early, urgent];
-        all.sort_by_key(urgency);
+        all.sort_by_key(Conversation::urgency);
         let order = all.map(|conversation| conversation.follower.to_string());
         assert_eq!(order, ["c", "a", "b"]);
     }

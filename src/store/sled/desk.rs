@@ -2,6 +2,7 @@
 //! Owns: one list per state, what the figures are made of. Uses: seats. Never: looks at conversations that rules alone answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use ahash::AHashMap;
@@ -11,23 +12,55 @@ use smallvec::SmallVec;
 use crate::model::conversation::HELD_FOR;
 use crate::model::entry::Priority;
 use crate::model::{AccountName, Conversation, ConversationId, Delivery, State, Time};
-use crate::store::{DeskFigures, WINDOW_CLOSING};
+use crate::store::{DeskFigures, Order, WINDOW_CLOSING};
 
 use super::seats::Seat;
 
-/// How many of a list are looked at under one lock.
+/// How many of a list are taken under one lock.
 const BATCH: usize = 256;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
-/// A place in a list: when it changed last, and which.
-pub(super) type Place = (Time, ConversationId);
+/// A place in a list: the least comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    level: u8,
+    time: i64,
+    id: [u8; 16],
+}
+
+impl Key {
+    /// The place of a conversation in this order.
+    pub(super) fn of(order: Order, conversation: &Conversation) -> Self {
+        let place = match order {
+            Order::Updated => (0, conversation.updated_at),
+            Order::Urgency => conversation.urgency(),
+        };
+        Self::at(order, place, conversation.id)
+    }
+
+    /// The place of what has this level, time and id.
+    pub(super) fn at(order: Order, (level, time): (u8, Time), id: ConversationId) -> Self {
+        let (time, id) = (time.millis(), *id.bytes());
+        match order {
+            // The newest first.
+            Order::Updated => Self {
+                level: 0,
+                time: !time,
+                id: id.map(|byte| !byte),
+            },
+            Order::Urgency => Self { level, time, id },
+        }
+    }
+}
 
 /// What the lists and figures know of one conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
     state: State,
-    place: Place,
+    id: ConversationId,
+    newest: Key,
+    pressing: Key,
     priority: Priority,
     /// Since when somebody waits.
     since: Time,
@@ -50,7 +83,9 @@ impl Standing {
         let held = pushes.filter(|push| push.state == Delivery::Held);
         Some(Self {
             state,
-            place: (conversation.updated_at, conversation.id),
+            id: conversation.id,
+            newest: Key::of(Order::Updated, conversation),
+            pressing: Key::of(Order::Urgency, conversation),
             priority: conversation.priority,
             since: desk.asked_at.unwrap_or(conversation.opened_at),
             closes: until
@@ -72,9 +107,16 @@ pub(super) struct Desk {
     inner: Mutex<Inner>,
 }
 
+/// The conversations in one state, in each order.
+#[derive(Default)]
+struct Lists {
+    newest: BTreeMap<Key, Arc<Seat>>,
+    pressing: BTreeMap<Key, Arc<Seat>>,
+}
+
 #[derive(Default)]
 struct Inner {
-    lists: AHashMap<State, BTreeMap<Place, Arc<Seat>>>,
+    lists: AHashMap<State, Lists>,
     figures: AHashMap<AccountName, Figures>,
 }
 
@@ -93,14 +135,24 @@ impl Desk {
             return;
         }
         let mut inner = self.inner.lock();
-        if let Some(old) = old.filter(|old| is_listed(old.state))
-            && let Some(list) = inner.lists.get_mut(&old.state)
-        {
-            list.remove(&old.place);
-        }
-        if let Some(new) = new.filter(|new| is_listed(new.state)) {
-            let list = inner.lists.entry(new.state).or_default();
-            list.insert(new.place, Arc::clone(seat));
+        let listed = |standing: Option<&Standing>| {
+            standing
+                .filter(|standing| is_listed(standing.state))
+                .map(|standing| (standing.state, standing.newest, standing.pressing))
+        };
+        let (was, is) = (listed(old), listed(new));
+        if was != is {
+            if let Some((state, newest, pressing)) = was
+                && let Some(lists) = inner.lists.get_mut(&state)
+            {
+                lists.newest.remove(&newest);
+                lists.pressing.remove(&pressing);
+            }
+            if let Some((state, newest, pressing)) = is {
+                let lists = inner.lists.entry(state).or_default();
+                lists.newest.insert(newest, Arc::clone(seat));
+                lists.pressing.insert(pressing, Arc::clone(seat));
+            }
         }
         if !inner.figures.contains_key(&seat.account) {
             inner
@@ -112,44 +164,26 @@ impl Desk {
         }
     }
 
-    /// Shows the conversations in this state that stand behind a place, newest first, until `each` has enough. Ones that
-    /// change meanwhile may be missed: they stand in front then.
-    pub(super) fn newest(
+    /// Takes the next few of those in this state that stand behind a place; none when there are no more. Ones that change
+    /// meanwhile may be missed, or come again.
+    pub(super) fn next(
         &self,
         state: State,
-        behind: Option<Place>,
-        mut each: impl FnMut(&Arc<Conversation>) -> bool,
+        order: Order,
+        behind: Option<Key>,
+        to: &mut Vec<(Key, Arc<Seat>)>,
     ) {
-        let mut behind = behind;
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            {
-                let inner = self.inner.lock();
-                let Some(list) = inner.lists.get(&state) else {
-                    return;
-                };
-                let seats = match behind {
-                    Some(place) => list.range(..place),
-                    None => list.range(..),
-                };
-                let seats = seats.rev().take(BATCH);
-                batch.extend(seats.map(|(place, seat)| (*place, Arc::clone(seat))));
-            }
-            let is_last = batch.len() < BATCH;
-            for (place, seat) in batch.drain(..) {
-                behind = Some(place);
-                let live = seat.live.lock();
-                if let Some(known) = live.conversation.as_ref()
-                    && known.state == state
-                    && !each(known)
-                {
-                    return;
-                }
-            }
-            if is_last {
-                return;
-            }
-        }
+        let inner = self.inner.lock();
+        let Some(lists) = inner.lists.get(&state) else {
+            return;
+        };
+        let list = match order {
+            Order::Updated => &lists.newest,
+            Order::Urgency => &lists.pressing,
+        };
+        let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
+        let seats = list.range((from, Bound::Unbounded)).take(BATCH);
+        to.extend(seats.map(|(key, seat)| (*key, Arc::clone(seat))));
     }
 
     /// An account's figures at this time, without the counts.
@@ -165,7 +199,7 @@ impl Desk {
 impl Figures {
     fn replace(&mut self, old: Option<&Standing>, new: Option<&Standing>) {
         let waits = |standing: &&Standing| standing.state == State::Waiting;
-        let place = |standing: &Standing| (standing.since, standing.place.1);
+        let place = |standing: &Standing| (standing.since, standing.id);
         let key = |standing: Option<&Standing>| {
             standing
                 .filter(waits)

@@ -350,6 +350,15 @@ impl Seats {
         all
     }
 
+    /// Shows the seats of one table; `false` when there are not so many tables.
+    pub(super) fn table_into(&self, table: usize, each: impl FnMut(&Arc<Seat>)) -> bool {
+        let table = self.followers.get(table);
+        if let Some(table) = table {
+            table.lock().iter().for_each(each);
+        }
+        table.is_some()
+    }
+
     /// Shows every conversation once; ones that change meanwhile are shown before or after the change.
     pub(super) fn each(&self, mut each: impl FnMut(&Arc<Conversation>)) {
         let mut seats = Vec::new();
