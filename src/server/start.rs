@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
-use super::api::Events;
+use super::api::{Events, words};
 use super::media::{Media, UPLOADS};
 use super::metrics::Metrics;
 use super::presence::Presence;
@@ -135,6 +135,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         Arc::clone(&media),
     );
     let (keeper, notice) = opened.await?;
+    store.set_words(Arc::new(words));
     let presence = Arc::<Presence>::default();
     let privacy = Arc::new(Privacy::new(
         Arc::clone(&store),

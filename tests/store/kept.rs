@@ -134,13 +134,32 @@ pub async fn lists_are_narrowed_searched_and_ordered(mut home: impl Home) {
             ..waiting.clone()
         };
         assert_eq!(of(urgent).await, ["od", "ob", "oa"]);
-        let found = Query {
-            search: Some(Search(Arc::new(|known| {
-                known.follower.as_str().ends_with(['a', 'd'])
-            }))),
-            ..waiting.clone()
+        store.set_words(Arc::new(|known| {
+            let last = known.last_message.as_ref();
+            last.map_or_else(Arc::default, |last| Arc::clone(&last.text))
+        }));
+        let search = |words: &str, openid: Option<&str>| Query {
+            search: Some(Search {
+                words: words.into(),
+                openid: openid.map(Into::into),
+                alias: None,
+            }),
+            ..Query::default()
         };
-        assert_eq!(of(found).await, ["od", "oa"]);
+        let waiting_for = |words: &str, openid| Query {
+            states: open(),
+            ..search(words, openid)
+        };
+        // Lists and what rules answer are searched in different ways.
+        assert_eq!(of(waiting_for("d 4", Some("oa"))).await, ["od", "oa"]);
+        assert_eq!(of(search("d 4", Some("oa"))).await, ["od", "oa"]);
+        assert_eq!(of(search("好", None)).await, ["oe"]);
+        let pressing = Query {
+            order: Order::Urgency,
+            ..waiting_for(" ", None)
+        };
+        assert_eq!(of(pressing).await, ["ob", "od", "oc", "oa"]);
+        assert!(of(waiting_for("", None)).await.is_empty());
         let mut ranked = Query {
             order: Order::Urgency,
             limit: 2,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::model::{AccountName, Conversation, State};
-use crate::store::{Page, Query, Search};
+use crate::model::{AccountName, Conversation, ConversationId, State};
+use crate::store::{Order, Page, Query, WordsOf};
 
-use super::desk::{Key, is_listed};
+use super::desk::{Key, Needle, is_listed};
 use super::seats::{Seat, Seats};
 
 /// How many batches one thread looks at before others help.
@@ -24,8 +24,10 @@ pub(super) fn page(seats: &Seats, query: &Query) -> Page {
     let after = query
         .after
         .map(|(time, id)| Key::at(query.order, (query.after_level.unwrap_or(0), time), id));
+    let words_of = seats.words_of();
+    let new = || First::new(query, after, most, words_of.as_deref());
     if let Some(follower) = &query.follower {
-        let mut first = First::new(query, after, most);
+        let mut first = new();
         for account in accounts(seats, query) {
             if let Some(seat) = seats.find(&account, follower) {
                 first.look(&seat);
@@ -38,13 +40,14 @@ pub(super) fn page(seats: &Seats, query: &Query) -> Page {
         seats,
         query,
         after,
+        needle: query.search.as_ref().map(Needle::new),
         is_in_lists: !query.states.is_empty() && is_in_lists(&query.states),
         place: Mutex::new(WalkPlace {
             next: 0,
             behind: after,
         }),
     };
-    let mut alone = First::new(query, after, most);
+    let mut alone = new();
     if walk.look(&mut alone, ALONE) {
         return page_of(vec![alone], query.limit);
     }
@@ -54,7 +57,7 @@ pub(super) fn page(seats: &Seats, query: &Query) -> Page {
         let helping: Vec<_> = (0..helpers)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut first = First::new(query, after, most);
+                    let mut first = new();
                     walk.look(&mut first, usize::MAX);
                     first
                 })
@@ -72,6 +75,7 @@ struct Walk<'a> {
     seats: &'a Seats,
     query: &'a Query,
     after: Option<Key>,
+    needle: Option<Needle>,
     /// Whether all that are wanted stand in lists.
     is_in_lists: bool,
     place: Mutex<WalkPlace>,
@@ -89,7 +93,7 @@ impl Walk<'_> {
         let mut seats = Vec::new();
         for _ in 0..batches {
             seats.clear();
-            let Some(list) = self.next(&mut seats) else {
+            let Some(list) = self.next(first, &mut seats) else {
                 return true;
             };
             for (key, seat) in &seats {
@@ -104,28 +108,27 @@ impl Walk<'_> {
         false
     }
 
-    /// The next batch and the list that it is of.
-    fn next(&self, to: &mut Vec<(Option<Key>, Arc<Seat>)>) -> Option<usize> {
+    /// The next batch of those that may be wanted, and the list that it is of.
+    fn next(&self, first: &First<'_>, to: &mut Vec<(Option<Key>, Arc<Seat>)>) -> Option<usize> {
         let mut place = self.place.lock();
         if !self.is_in_lists {
             let table = place.next;
             place.next += 1;
             drop(place);
-            let is_there = self
-                .seats
-                .table_into(table, |seat| to.push((None, Arc::clone(seat))));
+            let is_there = self.seats.table_into(table, |seat| {
+                if first.may_want(seat) {
+                    to.push((None, Arc::clone(seat)));
+                }
+            });
             return is_there.then_some(table);
         }
         loop {
             let list = place.next;
             let state = *self.query.states.get(list)?;
-            let mut batch = Vec::new();
-            self.seats
-                .desk
-                .next(state, self.query.order, place.behind, &mut batch);
-            if let Some((last, _)) = batch.last() {
-                place.behind = Some(*last);
-                to.extend(batch.into_iter().map(|(key, seat)| (Some(key), seat)));
+            let (order, needle) = (self.query.order, self.needle.as_ref());
+            let desk = &self.seats.desk;
+            if let Some(last) = desk.next(state, order, place.behind, needle, to) {
+                place.behind = Some(last);
                 return Some(list);
             }
             place.next += 1;
@@ -157,13 +160,11 @@ fn accounts(seats: &Seats, query: &Query) -> Vec<AccountName> {
 
 fn fits(query: &Query, conversation: &Conversation) -> bool {
     let has_tag = |wanted: &str| conversation.tags().iter().any(|tag| **tag == *wanted);
-    let is_found = |search: &Search| (search.0)(conversation);
     (query.states.is_empty() || query.states.contains(&conversation.state))
         && (query.accounts.is_empty() || query.accounts.contains(&conversation.account))
         && (query.priorities.is_empty() || query.priorities.contains(&conversation.priority))
         && (query.owner.is_none() || query.owner == conversation.owner)
         && query.tag.as_deref().is_none_or(has_tag)
-        && query.search.as_ref().is_none_or(is_found)
 }
 
 /// The first so many conversations that fit.
@@ -171,21 +172,52 @@ struct First<'a> {
     query: &'a Query,
     after: Option<Key>,
     most: usize,
+    needle: Option<Needle>,
+    words_of: Option<&'a WordsOf>,
     heap: BinaryHeap<Standing>,
 }
 
 impl<'a> First<'a> {
-    fn new(query: &'a Query, after: Option<Key>, most: usize) -> Self {
+    fn new(
+        query: &'a Query,
+        after: Option<Key>,
+        most: usize,
+        words_of: Option<&'a WordsOf>,
+    ) -> Self {
         Self {
             query,
             after,
             most,
+            needle: query.search.as_ref().map(Needle::new),
+            words_of,
             heap: BinaryHeap::new(),
         }
     }
 
     fn wants(&self, key: Key) -> bool {
         self.heap.len() < self.most || self.heap.peek().is_some_and(|last| key < last.key)
+    }
+
+    /// Whether a conversation may be wanted, as far as can be seen without a lock.
+    fn may_want(&self, seat: &Seat) -> bool {
+        let Some(glance) = seat.glance() else {
+            return false;
+        };
+        let states = &self.query.states;
+        let is_wanted = states.is_empty() || states.contains(&glance.state);
+        // Of one moment there may be several.
+        let newest = ConversationId::from_bytes([u8::MAX; 16]);
+        is_wanted
+            && (self.query.order != Order::Updated
+                || self.wants(Key::at(Order::Updated, (0, glance.updated_at), newest)))
+    }
+
+    fn is_found(&self, conversation: &Conversation) -> bool {
+        let Some(needle) = &self.needle else {
+            return true;
+        };
+        let words = self.words_of.map(|words| words(conversation));
+        needle.is_in(&conversation.follower, words.as_deref().unwrap_or(""))
     }
 
     fn look(&mut self, seat: &Seat) {
@@ -195,7 +227,11 @@ impl<'a> First<'a> {
         };
         let key = Key::of(self.query.order, conversation);
         let is_behind = self.after.is_none_or(|after| key > after);
-        if !is_behind || !self.wants(key) || !fits(self.query, conversation) {
+        if !is_behind
+            || !self.wants(key)
+            || !fits(self.query, conversation)
+            || !self.is_found(conversation)
+        {
             return;
         }
         self.heap.push(Standing {

@@ -6,13 +6,14 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use memchr::memmem::Finder;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::model::conversation::HELD_FOR;
 use crate::model::entry::Priority;
-use crate::model::{AccountName, Conversation, ConversationId, Delivery, State, Time};
-use crate::store::{DeskFigures, Order, WINDOW_CLOSING};
+use crate::model::{AccountName, Conversation, ConversationId, Delivery, OpenId, State, Time};
+use crate::store::{DeskFigures, Order, Search, WINDOW_CLOSING, WordsOf};
 
 use super::seats::Seat;
 
@@ -68,11 +69,13 @@ pub(super) struct Standing {
     closes: Option<i64>,
     /// The hours in which its held answers were written.
     held: SmallVec<[i64; 2]>,
+    /// By which it is found.
+    words: Arc<str>,
 }
 
 impl Standing {
     /// `None` for what rules alone answer.
-    pub(super) fn of(conversation: &Conversation) -> Option<Self> {
+    pub(super) fn of(conversation: &Conversation, words: Option<&WordsOf>) -> Option<Self> {
         let state = conversation.state;
         if !is_listed(state) && conversation.pushes.is_empty() {
             return None;
@@ -92,6 +95,9 @@ impl Standing {
                 .filter(|_| desk.asked_at.is_some())
                 .map(|until| until.millis().div_euclid(MINUTE)),
             held: held.map(|push| push.at.millis().div_euclid(HOUR)).collect(),
+            words: words
+                .filter(|_| is_listed(state))
+                .map_or_else(Arc::default, |words| words(conversation)),
         })
     }
 }
@@ -99,6 +105,37 @@ impl Standing {
 /// Whether conversations in this state stand in a list.
 pub(super) const fn is_listed(state: State) -> bool {
     !matches!(state, State::Bot | State::Closed)
+}
+
+/// What is looked for, made ready.
+pub(super) struct Needle {
+    words: Option<Finder<'static>>,
+    openid: Option<Box<str>>,
+    alias: Option<u16>,
+}
+
+impl Needle {
+    pub(super) fn new(search: &Search) -> Self {
+        let words = Some(search.words.as_bytes()).filter(|words| !words.is_empty());
+        Self {
+            words: words.map(|words| Finder::new(words).into_owned()),
+            openid: search.openid.clone(),
+            alias: search.alias,
+        }
+    }
+
+    /// Whether it is found with this follower or these words.
+    pub(super) fn is_in(&self, follower: &OpenId, words: &str) -> bool {
+        let finder = self.words.as_ref();
+        finder.is_some_and(|finder| finder.find(words.as_bytes()).is_some())
+            || self
+                .openid
+                .as_ref()
+                .is_some_and(|wanted| follower.as_str().starts_with(&**wanted))
+            || self
+                .alias
+                .is_some_and(|alias| alias == follower.alias_number())
+    }
 }
 
 /// All lists and figures.
@@ -110,8 +147,15 @@ pub(super) struct Desk {
 /// The conversations in one state, in each order.
 #[derive(Default)]
 struct Lists {
-    newest: BTreeMap<Key, Arc<Seat>>,
-    pressing: BTreeMap<Key, Arc<Seat>>,
+    newest: BTreeMap<Key, Listed>,
+    pressing: BTreeMap<Key, Listed>,
+}
+
+/// A conversation in a list. Its words stand here: a search through all of them is quick because it locks none.
+#[derive(Clone)]
+struct Listed {
+    seat: Arc<Seat>,
+    words: Arc<str>,
 }
 
 #[derive(Default)]
@@ -140,8 +184,10 @@ impl Desk {
                 .filter(|standing| is_listed(standing.state))
                 .map(|standing| (standing.state, standing.newest, standing.pressing))
         };
+        let words =
+            |standing: Option<&Standing>| standing.map(|standing| Arc::clone(&standing.words));
         let (was, is) = (listed(old), listed(new));
-        if was != is {
+        if was != is || words(old) != words(new) {
             if let Some((state, newest, pressing)) = was
                 && let Some(lists) = inner.lists.get_mut(&state)
             {
@@ -150,8 +196,12 @@ impl Desk {
             }
             if let Some((state, newest, pressing)) = is {
                 let lists = inner.lists.entry(state).or_default();
-                lists.newest.insert(newest, Arc::clone(seat));
-                lists.pressing.insert(pressing, Arc::clone(seat));
+                let listed = Listed {
+                    seat: Arc::clone(seat),
+                    words: words(new).unwrap_or_default(),
+                };
+                lists.newest.insert(newest, listed.clone());
+                lists.pressing.insert(pressing, listed);
             }
         }
         if !inner.figures.contains_key(&seat.account) {
@@ -164,26 +214,31 @@ impl Desk {
         }
     }
 
-    /// Takes the next few of those in this state that stand behind a place; none when there are no more. Ones that change
-    /// meanwhile may be missed, or come again.
+    /// Looks at the next few of those in this state that stand behind a place, and takes those that are looked for. The place
+    /// of the last; `None` when there are no more. Ones that change meanwhile may be missed, or come again.
     pub(super) fn next(
         &self,
         state: State,
         order: Order,
         behind: Option<Key>,
-        to: &mut Vec<(Key, Arc<Seat>)>,
-    ) {
+        needle: Option<&Needle>,
+        to: &mut Vec<(Option<Key>, Arc<Seat>)>,
+    ) -> Option<Key> {
         let inner = self.inner.lock();
-        let Some(lists) = inner.lists.get(&state) else {
-            return;
-        };
+        let lists = inner.lists.get(&state)?;
         let list = match order {
             Order::Updated => &lists.newest,
             Order::Urgency => &lists.pressing,
         };
         let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
-        let seats = list.range((from, Bound::Unbounded)).take(BATCH);
-        to.extend(seats.map(|(key, seat)| (*key, Arc::clone(seat))));
+        let mut last = None;
+        for (key, listed) in list.range((from, Bound::Unbounded)).take(BATCH) {
+            last = Some(*key);
+            if needle.is_none_or(|needle| needle.is_in(&listed.seat.follower, &listed.words)) {
+                to.push((Some(*key), Arc::clone(&listed.seat)));
+            }
+        }
+        last
     }
 
     /// An account's figures at this time, without the counts.
