@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
-use super::api::Events;
+use super::api::{Events, words};
 use super::media::{BROUGHT, Media, RECEIVED, UPLOADS};
 use super::metrics::Metrics;
 use super::people::{Load, Moved, People, Roster};
@@ -150,6 +150,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     );
     let (keeper, notice) = opened.await?;
     let alerts = alerts(settings, &store, &keeper, &metrics).await?;
+    store.set_words(Arc::new(words));
     let presence = Arc::<Presence>::default();
     let cache = |path: &str| Cache::open(&settings.data.join(path)).map_err(data);
     let received = Arc::new(Received::new(

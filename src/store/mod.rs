@@ -476,6 +476,10 @@ pub trait Store: Send + Sync + 'static {
     /// function is asked after every change of a conversation and must be quick.
     fn set_alarms(&self, alarm: AlarmOf);
 
+    /// Says by which words conversations are found, from now on; looks at every one that people take care of once. The
+    /// function is asked after every change of one of these and must be quick. Without it nothing is found by words.
+    fn set_words(&self, words: WordsOf);
+
     /// The conversations to which something is due by now, longest overdue first, at most `limit`.
     fn due(&self, now: Time, limit: usize) -> Vec<Arc<Conversation>>;
 
@@ -681,44 +685,36 @@ pub struct Query {
     pub search: Option<Search>,
     /// In this order.
     pub order: Order,
-    /// Behind this place: `updated_at`, or the time of its rank, and id of the last one seen.
+    /// Behind this place: `updated_at`, or the time of its urgency, and id of the last one seen.
     pub after: Option<(Time, ConversationId)>,
-    /// The level of that place, where conversations come by rank.
+    /// The level of that place, where conversations come by urgency.
     pub after_level: Option<u8>,
     /// At most so many.
     pub limit: usize,
 }
 
 /// In which order conversations are listed.
-#[derive(Clone, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// The one that changed last comes first.
     #[default]
     Updated,
-    /// The least level comes first, then the earliest time.
-    Ranked(Rank),
+    /// The one that presses most comes first: [`Conversation::urgency`].
+    Urgency,
 }
 
-/// Says how much a conversation presses: its level, and by when.
-pub type Rank = Arc<dyn Fn(&Conversation) -> (u8, Time) + Send + Sync>;
+/// Says by which words a conversation is found, in the form in which [`Search::words`] are.
+pub type WordsOf = Arc<dyn Fn(&Conversation) -> Arc<str> + Send + Sync>;
 
-impl std::fmt::Debug for Order {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Updated => "Updated",
-            Self::Ranked(_) => "Ranked",
-        })
-    }
-}
-
-/// Says whether a conversation is looked for. Asked while the conversation is locked: it must be quick and pure.
-#[derive(Clone)]
-pub struct Search(pub Arc<dyn Fn(&Conversation) -> bool + Send + Sync>);
-
-impl std::fmt::Debug for Search {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Search")
-    }
+/// What is looked for: any of these will do.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// Among the words of the conversation; empty for nothing.
+    pub words: Box<str>,
+    /// At the beginning of the follower's id.
+    pub openid: Option<Box<str>>,
+    /// In the follower's alias.
+    pub alias: Option<u16>,
 }
 
 /// Unanswered conversations whose window ends within this time are counted as closing.

@@ -36,6 +36,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::server::Server;
 
 pub(super) use self::events::Events;
+pub(super) use self::listing::words;
 use super::body;
 use super::error::{Code, Problem};
 

@@ -61,7 +61,7 @@ use crate::model::{
 };
 use crate::store::{
     ActError, Acted, AlarmOf, ChangedUser, Changes, Claim, DeskFigures, Error, Health, Page, Past,
-    Pieces, Pin, Query, Revision, Store, Taken, Ticket, UserError,
+    Pieces, Pin, Query, Revision, Store, Taken, Ticket, UserError, WordsOf,
 };
 
 pub use self::settings::{BeforeIo, Io, Settings};
@@ -580,6 +580,10 @@ impl Store for SledStore {
 
     fn set_alarms(&self, alarm: AlarmOf) {
         self.shared.seats.set_alarms(alarm);
+    }
+
+    fn set_words(&self, words: WordsOf) {
+        self.shared.seats.set_words(words);
     }
 
     fn due(&self, now: Time, limit: usize) -> Vec<Arc<Conversation>> {
