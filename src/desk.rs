@@ -557,7 +557,7 @@ impl Desk {
         let reopens = hours.next_open(now)?;
         let lost = self
             .all(vec![State::Waiting, State::Assigned], |known| {
-                closes_before(known, reopens) && (self.world.can_push)(&known.account)
+                known.closes_by(reopens) && (self.world.can_push)(&known.account)
             })
             .await;
         if !lost.is_empty() {
@@ -608,9 +608,10 @@ enum Elapsed {
     Refused,
 }
 
-/// Whether the window shuts before this time, with an answer owed.
-pub fn closes_before(known: &Conversation, reopens: Time) -> bool {
-    known.asked_at().is_some() && known.window.closes_at().is_some_and(|end| end <= reopens)
+/// When people are back after the next closing time; `None` where they are always there.
+pub fn reopens(settings: &DeskSettings, now: Time) -> Option<Time> {
+    let hours = settings.calendar.as_deref()?;
+    hours.next_open(hours.next_close(now)?)
 }
 
 /// Why a conversation waits, for people.

@@ -681,6 +681,10 @@ pub struct Query {
     pub priorities: Vec<Priority>,
     /// Called this by people.
     pub tag: Option<Box<str>>,
+    /// With an answer owed and a window that ends by this time.
+    pub closes_by: Option<Time>,
+    /// Ended without an answer, and nobody has looked at that.
+    pub missed: bool,
     /// Looked for.
     pub search: Option<Search>,
     /// In this order.

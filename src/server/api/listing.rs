@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::cursor;
 use super::shapes::ListQuery;
+use crate::desk::reopens;
+use crate::model::desk::DeskSettings;
 use crate::model::entry::Priority;
-use crate::model::{AgentName, Conversation};
+use crate::model::{AgentName, Conversation, Time};
 use crate::rules::normalize;
 use crate::server::error::{Code, Problem};
 use crate::store::{Order, Query, Search};
@@ -16,12 +18,16 @@ const LONGEST_SEARCH: usize = 100;
 /// The words for the orders.
 const BY_UPDATE: &str = "updated";
 const BY_URGENCY: &str = "urgency";
+/// The word for what cannot wait until people are back.
+const BY_REOPENING: &str = "reopening";
 
 /// What a list is narrowed to, and its order.
 pub(super) struct Narrowed {
     owner: Option<AgentName>,
     priorities: Vec<Priority>,
     tag: Option<Box<str>>,
+    closes_by: Option<Time>,
+    missed: bool,
     search: Option<Search>,
     order: Order,
 }
@@ -31,7 +37,11 @@ impl Narrowed {
     ///
     /// # Errors
     /// 400, naming the parameter that cannot be understood.
-    pub(super) fn of(query: &ListQuery) -> Result<Self, Problem> {
+    pub(super) fn of(
+        query: &ListQuery,
+        settings: &DeskSettings,
+        now: Time,
+    ) -> Result<Self, Problem> {
         let bad = |what: &str| Problem::new(Code::BadRequest, what.to_owned());
         let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let owner = set(&query.owner)
@@ -56,7 +66,21 @@ impl Narrowed {
         {
             return Err(bad(&format!("`q` has at most {LONGEST_SEARCH} characters")));
         }
+        let closes_by = match query.closing.as_deref().unwrap_or("") {
+            "" => None,
+            // People who are always there miss no window.
+            BY_REOPENING => Some(reopens(settings, now).unwrap_or_default()),
+            time => {
+                let time: Option<jiff::Timestamp> = time.parse().ok();
+                Some(
+                    time.ok_or_else(|| bad("`closing` is `reopening` or a time"))?
+                        .into(),
+                )
+            }
+        };
         Ok(Self {
+            closes_by,
+            missed: query.missed,
             owner,
             priorities: priorities
                 .ok_or_else(|| bad("`priority` has a word that is no priority"))?,
@@ -75,6 +99,8 @@ impl Narrowed {
             owner,
             priorities,
             tag,
+            closes_by,
+            missed,
             search,
             order,
         } = self;
@@ -89,6 +115,8 @@ impl Narrowed {
             owner,
             priorities,
             tag,
+            closes_by,
+            missed,
             search,
             order,
             ..query

@@ -165,6 +165,8 @@ fn fits(query: &Query, conversation: &Conversation) -> bool {
         && (query.priorities.is_empty() || query.priorities.contains(&conversation.priority))
         && (query.owner.is_none() || query.owner == conversation.owner)
         && query.tag.as_deref().is_none_or(has_tag)
+        && query.closes_by.is_none_or(|by| conversation.closes_by(by))
+        && (!query.missed || conversation.desk().is_missed)
 }
 
 /// The first so many conversations that fit.
