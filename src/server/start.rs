@@ -206,7 +206,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         },
         hear: {
             let desk = Arc::clone(&desk);
-            Arc::new(move |account, incoming, moved, now| desk.hear(account, incoming, moved, now))
+            Arc::new(move |known, incoming, moved, now| desk.hear(known, incoming, moved, now))
         },
         first_answer: first_answer(&metrics),
         on_duty: on_duty(&roster),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::model::alert::Alert;
 use crate::model::conversation::Refusal;
 use crate::model::entry::{Priority, Push, Settled};
+use crate::model::incident::{Incident, IncidentEdit};
 use crate::model::media::Sha256Hash;
 use crate::model::notice::{ChannelRecord, DeadNotice, Notice, Raised, SettledNotice};
 use crate::model::{
@@ -491,6 +492,31 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many conversations this person has to answer.
     fn load(&self, agent: &AgentName) -> usize;
+
+    /// Keeps an incident; one that is known already stays as it is. The oldest go beyond
+    /// [`INCIDENTS_KEPT`](crate::model::incident::INCIDENTS_KEPT). Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn keep_incident(&self, incident: Incident) -> Result<(), Error>;
+
+    /// Changes an incident; how it was and is, `None` when there is none of this id. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn edit_incident(
+        &self,
+        id: TurnKey,
+        edit: IncidentEdit,
+        by: &AgentName,
+        now: Time,
+    ) -> Result<Option<(Incident, Incident)>, Error>;
+
+    /// Every incident that is kept, the newest first.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn incidents(&self) -> Result<Vec<Incident>, Error>;
 
     /// Notes when something that has a name happened last: what happens once a day happens once over a restart too. Durable
     /// on return.

@@ -48,6 +48,8 @@ const NEEDS: &[(&str, &[(&str, &str)])] = &[
     ("/conversations/{id}/desk", &[("post", "agent")]),
     ("/conversations/{id}/presence", &[("post", "agent")]),
     ("/canned", &[("get", "viewer")]),
+    ("/incidents", &[("get", "viewer")]),
+    ("/incidents/{id}", &[("patch", "agent")]),
     ("/events", &[("get", "viewer")]),
     ("/followers/erase", &[("post", "admin")]),
     ("/followers/export", &[("get", "admin")]),
