@@ -78,7 +78,7 @@ async fn fill(data: &Path, open: usize) -> anyhow::Result<()> {
         let store = Arc::clone(&store);
         async move {
             take(
-                &*store,
+                &store,
                 n,
                 now.minus(Duration::from_secs(n as u64 % 36_000)),
             )
