@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::Shop;
-use crate::support::Answer;
 
 const PASSWORD: &str = "tarp lemon quilt 7";
 
@@ -16,6 +15,10 @@ impl Shop {
         }
         let added = self.api("POST", "/users", Some(&wanted));
         assert_eq!(added.status, 201, "{}", added.text());
+        self.log_in(name)
+    }
+
+    pub fn log_in(&self, name: &str) -> String {
         let login = json!({ "name": name, "password": PASSWORD });
         let session = self.call("none", "POST", "/sessions", Some(&login));
         assert_eq!(session.status, 201, "{}", session.text());
@@ -38,22 +41,6 @@ impl Shop {
     /// Somebody may not work here any more.
     pub fn disable(&self, name: &str) {
         let answer = self.api("DELETE", &format!("/users/{name}"), None);
-        assert!(
-            (200..300).contains(&answer.status),
-            "{}",
-            answer.text()
-        );
-    }
-
-    /// Somebody tries something with a follower's conversation.
-    pub fn tries_with(
-        &self,
-        token: &str,
-        follower: &str,
-        verb: &str,
-        body: Option<&Value>,
-    ) -> Answer {
-        let path = format!("/conversations/{}/{verb}", self.id(follower));
-        self.call(token, "POST", &path, body)
+        assert!((200..300).contains(&answer.status), "{}", answer.text());
     }
 }

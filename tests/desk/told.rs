@@ -75,9 +75,10 @@ impl Told {
 
     /// Waits until a tier was told so much, and no more.
     pub fn hears(&self, name: &str, lines: &[&str]) {
-        eventually(&format!("{lines:?}, {name} heard {:?}", self.on(name)), || {
-            self.on(name).len() >= lines.len()
-        });
+        eventually(
+            &format!("{lines:?}, {name} heard {:?}", self.on(name)),
+            || self.on(name).len() >= lines.len(),
+        );
         assert_eq!(self.on(name), lines);
     }
 
@@ -109,7 +110,10 @@ fn rests(shop: &Shop, counts: impl Fn(&str) -> bool) {
         let channels = shop.api("GET", "/alerts/channels", None).json();
         let channels = channels["channels"].as_array().unwrap().clone();
         let of = |channel: &&Value| counts(channel["name"].as_str().unwrap());
-        channels.iter().filter(of).all(|channel| channel["waiting"] == 0)
+        channels
+            .iter()
+            .filter(of)
+            .all(|channel| channel["waiting"] == 0)
     });
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::desk::{HOUR, MINUTE, eventually, time};
 
 /// Nothing happens by itself but what a test is about.
-const CALM: &str = "ack = \"收到。\"\nclaim_timeout = \"90h\"\n[sla.urgent]\nfirst = \"90h\"\n[sla.high]\nfirst = \"90h\"\n[sla.normal]\nfirst = \"90h\"\nrepeat = []\n[sla.low]\nfirst = \"90h\"\n";
+const CALM: &str = "ack = \"收到。\"\nclaim_timeout = \"90h\"\n[sla.urgent]\nfirst = \"90h\"\n[sla.high]\nfirst = \"90h\"\n[sla.normal]\nfirst = \"90h\"\nnext = \"90h\"\nrepeat = []\n[sla.low]\nfirst = \"90h\"\n";
 const LATE: &str = "(迟到的提醒)";
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -64,13 +64,18 @@ mod that_somebody_waits {
         told.is_quiet_but_the_group(&shop);
         let kinds = |n: usize| if n == 0 { "escalated" } else { "realert" };
         let wanted = expected.iter().enumerate();
-        let wanted: Vec<_> = wanted.map(|(n, minute)| (kinds(n).to_owned(), *minute)).collect();
+        let wanted: Vec<_> = wanted
+            .map(|(n, minute)| (kinds(n).to_owned(), *minute))
+            .collect();
         assert_eq!(minutes(&told, "one"), wanted);
         (told, shop)
     }
 
     fn from(told: &Told, name: &str) -> Vec<u64> {
-        minutes(told, name).into_iter().map(|(_, minute)| minute).collect()
+        minutes(told, name)
+            .into_iter()
+            .map(|(_, minute)| minute)
+            .collect()
     }
 
     #[test]
@@ -160,7 +165,14 @@ mod that_somebody_waits {
         assert_eq!(shop.li_says("我吃出异物了").text(), Some("人有没有不舒服?"));
         told.hears("one", &["escalated 要人", "escalated 食品安全:异物"]);
         shop.passes(MINUTE * 2);
-        told.hears("one", &["escalated 要人", "escalated 食品安全:异物", "realert 食品安全:异物"]);
+        told.hears(
+            "one",
+            &[
+                "escalated 要人",
+                "escalated 食品安全:异物",
+                "realert 食品安全:异物",
+            ],
+        );
         // Two minutes ago it became one, and Li has waited for sixteen.
         assert_eq!(from(&told, "three"), [16]);
     }
@@ -182,13 +194,20 @@ mod that_somebody_waits {
         shop.act(&shop.token("lili", "agent"), "claim", None);
         shop.passes(MINUTE);
         shop.li_says("我吃出异物了");
-        assert_eq!((shop.state(LI), owner(&shop)), ("assigned".into(), json!("token:lili")));
+        assert_eq!(
+            (shop.state(LI), owner(&shop)),
+            ("assigned".into(), json!("token:lili"))
+        );
         told.hears("one", &["escalated 食品安全:异物"]);
         assert_eq!(told.documents("one")[0]["priority"], "urgent");
         shop.passes(HOUR);
         told.is_quiet(&shop);
         assert_eq!(told.on("one").len(), 1, "once, somebody has it");
-        assert!(told.group().iter().any(|text| text.contains("请 token:lili 看")));
+        assert!(
+            told.group()
+                .iter()
+                .any(|text| text.contains("请 token:lili 看"))
+        );
     }
 
     #[test]
@@ -200,8 +219,14 @@ mod that_somebody_waits {
         shop.becomes("follower");
         shop.passes(MINUTE * 20);
         shop.li_says("还有异物");
-        assert_eq!((shop.state(LI), owner(&shop)), ("assigned".into(), json!("token:lili")));
-        told.hears("one", &["escalated 食品安全:异物", "escalated 食品安全:异物"]);
+        assert_eq!(
+            (shop.state(LI), owner(&shop)),
+            ("assigned".into(), json!("token:lili"))
+        );
+        told.hears(
+            "one",
+            &["escalated 食品安全:异物", "escalated 食品安全:异物"],
+        );
     }
 
     #[test]
@@ -213,7 +238,9 @@ mod that_somebody_waits {
         shop.restart(HOUR);
         shop.passes(MINUTE);
         eventually("to whom", || {
-            told.group().iter().any(|text| text.contains("请 token:lili 看"))
+            told.group()
+                .iter()
+                .any(|text| text.contains("请 token:lili 看"))
         });
         told.is_quiet(&shop);
         assert_eq!(told.on("one").len(), 1);
@@ -227,7 +254,10 @@ mod that_somebody_waits {
         }
         eventually("the surge", || !texts(&told, "two", "surge").is_empty());
         told.is_quiet_but_the_group(&shop);
-        assert_eq!(texts(&told, "two", "surge"), ["surge 15 分钟里 5 位粉丝说「食品安全:异物」"]);
+        assert_eq!(
+            texts(&told, "two", "surge"),
+            ["surge 15 分钟里 5 位粉丝说「食品安全:异物」"]
+        );
     }
 }
 
@@ -249,7 +279,8 @@ mod that_the_promised_time_has_passed {
         shop.passes(MINUTE);
         eventually("to whom", || {
             let read = told.group();
-            read.iter().any(|text| text.contains("过了答应的时间") && text.contains("请 token:lili 看"))
+            read.iter()
+                .any(|text| text.contains("过了答应的时间") && text.contains("请 token:lili 看"))
         });
         shop.passes(HOUR * 20);
         told.is_quiet(&shop);
@@ -349,7 +380,8 @@ mod that_the_window_shuts {
             shop.passes(SECOND * 10);
             eventually("to whom", || {
                 let read = told.group();
-                read.iter().any(|text| text.contains(left) && text.contains("请 token:lili 看"))
+                read.iter()
+                    .any(|text| text.contains(left) && text.contains("请 token:lili 看"))
             });
             shop.clock.step_back(SECOND * 10);
         }
@@ -376,7 +408,10 @@ mod that_the_window_shuts {
         shop.passes(SHUTS_AFTER - HOUR);
         shop.li_says("在吗");
         shop.passes(SHUTS_AFTER - HOUR * 6);
-        told.hears("one", &["window 微信的回复时限还剩不到 6 小时:没有规则回答"]);
+        told.hears(
+            "one",
+            &["window 微信的回复时限还剩不到 6 小时:没有规则回答"],
+        );
     }
 
     #[test]
@@ -430,7 +465,9 @@ mod at_closing_time {
         };
         let desk = plan.rules["_desk.toml"].replacen("ack", "calendar = \"shop\"\nack", 1);
         let hours = "[calendar.shop]\nweekly = { mon-fri = \"09:00-18:00\" }\n";
-        let plan = plan.rules("_desk.toml", &desk).rules("_calendar.toml", hours);
+        let plan = plan
+            .rules("_desk.toml", &desk)
+            .rules("_calendar.toml", hours);
         let shop = Shop::open(plan);
         shop.li_says("能带狗吗");
         (told, shop)
@@ -439,7 +476,7 @@ mod at_closing_time {
     #[test]
     fn what_cannot_be_answered_when_we_reopen_is_told_once() {
         let (told, shop) = friday("2026-06-05T17:30:00+08:00");
-        shop.passes(MINUTE * 29);
+        shop.passes(MINUTE * 28);
         told.is_quiet(&shop);
         assert_eq!(told.on("one"), Vec::<String>::new());
         shop.passes(MINUTE);
@@ -463,7 +500,11 @@ mod at_closing_time {
     #[test]
     fn what_can_be_answered_tomorrow_is_not_told() {
         let (told, shop) = friday("2026-06-04T17:30:00+08:00");
-        shop.passes(HOUR);
+        // What is put off until closing time says that it has come.
+        let until = json!({ "until": "2026-06-04T18:00:00+08:00" });
+        shop.act(TOKEN, "snooze", Some(&until));
+        shop.passes(MINUTE * 30);
+        shop.becomes("waiting");
         // The day after, at the same time, it is.
         shop.passes(HOUR * 24);
         told.hears("one", &[LOST]);

@@ -97,17 +97,23 @@ mod from_assigned_to_held {
         assert!(pushed(&shop).is_empty());
     }
 
-
     #[test]
     fn wechat_says_45015_against_the_forecast() {
         let (shop, lili) = assigned();
-        shop.wechat
-            .breaks("/cgi-bin/message/custom/send", Fault::Code(45015), Times::Next(1));
+        shop.wechat.breaks(
+            "/cgi-bin/message/custom/send",
+            Fault::Code(45015),
+            Times::Next(1),
+        );
         shop.replies(&lili, "在的");
         shop.becomes("held");
         let known = shop.conversation(LI);
         assert_eq!(
-            (&known["window_refused"]["code"], &known["quota_left"], &known["window_until"]),
+            (
+                &known["window_refused"]["code"],
+                &known["quota_left"],
+                &known["window_until"]
+            ),
             (&json!(45015), &json!(0), &json!(null))
         );
         let last = shop.history(LI).pop().unwrap();
@@ -115,8 +121,12 @@ mod from_assigned_to_held {
         // What is written next is held at once, and all of it is given in order.
         assert_eq!(shop.replies(&lili, "你来")["delivery"], "held");
         let seen = shop.li_says("几点开门");
-        assert_eq!(seen.text(), Some("在的\n————\n你来\n————\n十点开门。"));
-        assert_eq!(shop.conversation(LI)["quota_left"], 5, "the window is open again");
+        assert_eq!(seen.text(), Some("在的\n\n你来\n————\n十点开门。"));
+        assert_eq!(
+            shop.conversation(LI)["quota_left"],
+            5,
+            "the window is open again"
+        );
     }
 }
 
@@ -167,7 +177,6 @@ mod from_held {
         assert_eq!(shop.conversation(LI)["missed"], false);
     }
 
-
     #[test]
     fn to_waiting_when_the_follower_asks_something_else_and_the_owner_is_gone() {
         let (shop, _) = waiting();
@@ -178,7 +187,10 @@ mod from_held {
         eventually("nobody has it", || owner(&shop).is_null());
         assert_eq!(shop.state(LI), "held");
         assert_eq!(shop.li_says("那猫呢").text(), Some("可以。"));
-        assert_eq!((shop.state(LI), owner(&shop)), ("waiting".into(), json!(null)));
+        assert_eq!(
+            (shop.state(LI), owner(&shop)),
+            ("waiting".into(), json!(null))
+        );
     }
 
     #[test]
@@ -189,7 +201,10 @@ mod from_held {
         shop.act(&mei, "replies", Some(&wanted));
         shop.duty(&mei, false);
         assert_eq!(shop.li_says("那猫呢").text(), Some("可以。"));
-        assert_eq!((shop.state(LI), owner(&shop)), ("waiting".into(), json!(null)));
+        assert_eq!(
+            (shop.state(LI), owner(&shop)),
+            ("waiting".into(), json!(null))
+        );
     }
 
     #[test]
@@ -214,28 +229,44 @@ mod from_held {
         passes(&mut shop);
         eventually("the question", || told.on("one").len() == 2);
         let asked = told.on("one")[1].clone();
-        assert!(asked.starts_with("window 两天前写的留言还没被取走,请看看是不是还对"), "{asked}");
+        assert!(
+            asked.starts_with("window 两天前写的留言还没被取走,请看看是不是还对"),
+            "{asked}"
+        );
         shop.passes(MINUTE);
         eventually("for its author", || {
             let read = told.group();
-            read.iter().any(|text| text.contains("还对") && text.contains("请 token:lili 看"))
+            read.iter()
+                .any(|text| text.contains("还对") && text.contains("请 token:lili 看"))
         });
-        assert_eq!(shop.state(LI), "held", "it stays until the author says otherwise");
-        assert_eq!(shop.conversation(LI)["version"].as_u64(), version.as_u64().map(|n| n + 1));
+        assert_eq!(
+            shop.state(LI),
+            "held",
+            "it stays until the author says otherwise"
+        );
+        assert_eq!(
+            shop.conversation(LI)["version"].as_u64(),
+            version.as_u64().map(|n| n + 1)
+        );
         // Once: nothing more until it expires.
         shop.passes(HOUR * 24);
         told.is_quiet(&shop);
         assert_eq!(told.on("one").len(), 2);
         // A newer answer is asked about anew.
         shop.act(&lili, "replies", Some(&wanted));
-        eventually("asked again: the older one is still there", || told.on("one").len() == 3);
+        eventually("asked again: the older one is still there", || {
+            told.on("one").len() == 3
+        });
     }
 
     #[test]
     fn to_closed_when_nobody_collects_it_in_seven_days_and_not_before() {
         let (shop, _) = held();
         shop.passes(HOUR * 24 * 7);
-        assert_eq!(shop.li_says("几点开门").text(), Some("可以,拴好就行。\n————\n十点开门。"));
+        assert_eq!(
+            shop.li_says("几点开门").text(),
+            Some("可以,拴好就行。\n————\n十点开门。")
+        );
         let (shop, _) = held();
         shop.passes(HOUR * 24 * 7 + Duration::from_secs(1));
         shop.becomes("closed");
@@ -279,7 +310,6 @@ mod from_follower {
         assert_eq!(shop.li_says("几点开门").text(), Some("十点开门。"));
     }
 
-
     #[test]
     fn to_waiting_when_the_follower_writes_and_the_owner_is_off_duty() {
         let (shop, _) = waiting();
@@ -287,9 +317,16 @@ mod from_follower {
         shop.replies(&mei, "可以。");
         shop.becomes("follower");
         shop.duty(&mei, false);
-        assert_eq!(shop.state(LI), "follower", "who only waits for the follower keeps it");
+        assert_eq!(
+            shop.state(LI),
+            "follower",
+            "who only waits for the follower keeps it"
+        );
         assert!(shop.li_says("几点开门").is_silent());
-        assert_eq!((shop.state(LI), owner(&shop)), ("waiting".into(), json!(null)));
+        assert_eq!(
+            (shop.state(LI), owner(&shop)),
+            ("waiting".into(), json!(null))
+        );
     }
 
     #[test]
@@ -300,4 +337,3 @@ mod from_follower {
         assert_eq!(shop.li_says("几点开门").text(), Some("十点开门。"));
     }
 }
-

@@ -51,7 +51,6 @@ mod to_closed_missed {
         assert_eq!(shop.conversation(LI)["outcome"], "missed");
     }
 
-
     #[test]
     fn people_are_told_of_it_once_and_it_stays_until_somebody_has_seen_it() {
         let told = Told::tiers();
@@ -150,9 +149,16 @@ mod to_closed {
 
     #[test]
     fn from_any_state_with_any_outcome() {
-        let mut outcomes = ["solved", "solved-late", "missed", "no-answer-needed", "spam", "moved"]
-            .iter()
-            .cycle();
+        let mut outcomes = [
+            "solved",
+            "solved-late",
+            "missed",
+            "no-answer-needed",
+            "spam",
+            "moved",
+        ]
+        .iter()
+        .cycle();
         in_every_state(|state, shop, lili| {
             let outcome = outcomes.next().unwrap();
             shop.act(lili, "close", Some(&json!({ "outcome": outcome })));
@@ -175,7 +181,12 @@ mod to_snoozed {
             let until = shop.clock.now().plus(HOUR * 3).to_string();
             let tried = shop.tries(lili, "snooze", Some(&json!({ "until": until })));
             let is_possible = !matches!(state, "external" | "closed");
-            assert_eq!(tried.status == 200, is_possible, "from {state}: {}", tried.text());
+            assert_eq!(
+                tried.status == 200,
+                is_possible,
+                "from {state}: {}",
+                tried.text()
+            );
             let after = if is_possible { "snoozed" } else { state };
             assert_eq!(shop.state(LI), after, "from {state}");
         });
@@ -189,7 +200,10 @@ mod to_snoozed {
         assert_eq!(shop.tries(&wang, "snooze", Some(&until)).status, 409);
         let chief = shop.user("chief", "agent", &json!({ "lead": true }));
         shop.act(&chief, "snooze?as_lead=true", Some(&until));
-        assert_eq!((shop.state(LI), owner(&shop)), ("snoozed".into(), json!("token:lili")));
+        assert_eq!(
+            (shop.state(LI), owner(&shop)),
+            ("snoozed".into(), json!("token:lili"))
+        );
     }
 }
 
@@ -206,6 +220,9 @@ mod to_external {
     #[test]
     fn an_agent_sends_the_next_message_there_from_any_state() {
         in_every_state(|state, shop, lili| {
+            if state == "external" {
+                return;
+            }
             shop.act(lili, "desk", Some(&json!({})));
             assert_eq!(shop.state(LI), state, "only a message can be handed over");
             let seen = shop.li_says("几点开门");
@@ -215,16 +232,34 @@ mod to_external {
                 return;
             }
             assert!(is_handed_over(&seen), "from {state}");
-            assert_eq!((shop.state(LI), owner(shop)), ("external".into(), json!(null)), "from {state}");
+            assert_eq!(
+                (shop.state(LI), owner(shop)),
+                ("external".into(), json!(null)),
+                "from {state}"
+            );
         });
     }
 
     #[test]
     fn tencents_desk_takes_the_follower_from_any_state() {
         in_every_state(|state, shop, _| {
-            assert!(shop.follower(LI).is_taken_by("a1@shop").wait().reply.is_none_or(|_| state == "held"));
-            assert_eq!((shop.state(LI), owner(shop)), ("external".into(), json!(null)), "from {state}");
-            assert_eq!(shop.conversation(LI)["answer_due"], json!(null), "our promise stops");
+            assert!(
+                shop.follower(LI)
+                    .is_taken_by("a1@shop")
+                    .wait()
+                    .reply
+                    .is_none_or(|_| state == "held")
+            );
+            assert_eq!(
+                (shop.state(LI), owner(shop)),
+                ("external".into(), json!(null)),
+                "from {state}"
+            );
+            assert_eq!(
+                shop.conversation(LI)["answer_due"],
+                json!(null),
+                "our promise stops"
+            );
         });
     }
 

@@ -72,7 +72,8 @@ fn pushed(shop: &Shop) -> Vec<String> {
 }
 
 /// A rule that hands over to Tencent's own desk, and one for a crisis.
-const TENCENT: &str = "[[rule]]\nid = \"tencent\"\nexact = [\"找客服\"]\nreplies = [{ desk = {} }]\n";
+const TENCENT: &str =
+    "[[rule]]\nid = \"tencent\"\nexact = [\"找客服\"]\nreplies = [{ desk = {} }]\n";
 const CRISIS: &str = "[[crisis]]\ntier = \"urgent\"\nname = \"食品安全\"\nwords = [\"异物\"]\nreply = \"人有没有不舒服?\"\n";
 
 /// The conversation's reason and priority, when it waits.

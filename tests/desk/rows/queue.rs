@@ -56,7 +56,6 @@ mod from_bot_to_waiting {
         );
     }
 
-
     #[test]
     fn the_follower_asks_for_a_person() {
         let shop = shop();
@@ -157,7 +156,6 @@ mod from_waiting_to_assigned {
         );
     }
 
-
     #[test]
     fn given_to_who_has_the_fewest() {
         let shop = Shop::open(
@@ -186,6 +184,7 @@ mod from_waiting_to_assigned {
         );
         for n in 0..5 {
             shop.follower(&format!("o{n}")).says("能带狗吗").wait();
+            shop.passes(MINUTE);
         }
         shop.li_says("有异物");
         assert_eq!(shop.state(LI), "waiting", "nobody is there");
@@ -202,11 +201,13 @@ mod from_waiting_to_assigned {
     #[test]
     fn given_to_who_answered_last_within_a_day() {
         let shop = shop();
-        let lili = shop.agent_on_duty("lili");
-        shop.agent_on_duty("an");
+        for name in ["lili", "an"] {
+            shop.agent_on_duty(name);
+        }
         let round = |answer: &str| {
             shop.li_says("能带狗吗");
-            shop.replies(&lili, answer);
+            // A session does not last a day.
+            shop.replies(&shop.log_in("lili"), answer);
             shop.becomes("follower");
             shop.passes(MINUTE * 30);
             shop.becomes("bot");
@@ -214,13 +215,16 @@ mod from_waiting_to_assigned {
         round("可以。");
         shop.passes(HOUR * 23);
         shop.li_says("那猫呢");
-        assert_eq!((shop.state(LI), owner(&shop)), ("assigned".into(), json!("lili")));
+        assert_eq!(
+            (shop.state(LI), owner(&shop)),
+            ("assigned".into(), json!("lili"))
+        );
         round("也可以。");
         // Who is not there does not get it.
-        shop.duty(&lili, false);
+        shop.duty(&shop.log_in("lili"), false);
         shop.li_says("那鸟呢");
         assert_eq!(waits_for(&shop).0, "unmatched");
-        shop.duty(&lili, true);
+        shop.duty(&shop.log_in("lili"), true);
         round("都可以。");
         // A day later it is anybody's.
         shop.passes(HOUR * 24);
@@ -270,7 +274,6 @@ mod from_assigned_to_waiting {
         assert_eq!(shop.state(LI), "waiting");
     }
 
-
     #[test]
     fn the_claimer_is_silent_for_ten_minutes_and_not_a_second_less() {
         let (shop, lili) = assigned();
@@ -319,7 +322,11 @@ mod from_assigned_to_waiting {
             shop.disable("mei");
             eventually("nobody has it", || owner(&shop).is_null());
             // What was answered or put off stays so.
-            let left = if state == "assigned" { "waiting" } else { state };
+            let left = if state == "assigned" {
+                "waiting"
+            } else {
+                state
+            };
             assert_eq!(shop.state(LI), left);
             let line = "system note mei 的账号停用了,会话回到队列 received".to_owned();
             assert!(shop.history(LI).contains(&line), "{state}");
@@ -333,9 +340,11 @@ mod from_assigned_to_waiting {
         let chief = shop.user("chief", "agent", &json!({ "lead": true }));
         assert_eq!(shop.tries(&chief, "release", None).status, 409);
         shop.act(&chief, "release?as_lead=true", None);
-        assert_eq!((shop.state(LI), owner(&shop)), ("waiting".into(), json!(null)));
+        assert_eq!(
+            (shop.state(LI), owner(&shop)),
+            ("waiting".into(), json!(null))
+        );
         let line = "system note 从 token:lili 手里退回队列 received".to_owned();
         assert_eq!(shop.history(LI).pop(), Some(line));
     }
 }
-

@@ -78,7 +78,6 @@ mod what_a_follower_sees {
         assert_eq!(shop.state(LI), "closed");
     }
 
-
     #[test]
     fn held_the_answer_first_thing_on_a_menu_click_and_a_scan_too() {
         for visits in ["menu", "scan"] {
@@ -105,4 +104,3 @@ mod what_a_follower_sees {
         assert_eq!(li.says("在吗").wait().agent.as_deref(), Some("a1@shop"));
     }
 }
-
