@@ -370,11 +370,7 @@ impl Desk {
             }
             _ => return None,
         };
-        let reason: Arc<str> = if now.since(due) > LATE_AFTER {
-            format!("{reason}(迟到的提醒)").into()
-        } else {
-            reason
-        };
+        let reason = late(reason, due, now);
         // Until the timer is noted the version stays: what is told again after a crash has the same identity.
         let id = format!("{} {} {timer:?}", known.id, known.version);
         let shows_words = settings.alerts.iter().any(|channel| channel.excerpt > 0);
@@ -569,7 +565,11 @@ impl Desk {
                 account: None,
                 conversation: None,
                 priority: urgent.unwrap_or(Priority::Normal),
-                reason: format!("{count} 个会话的回复时限在下次上班前就到了").into(),
+                reason: late(
+                    format!("{count} 个会话的回复时限在下次上班前就到了").into(),
+                    close,
+                    now,
+                ),
                 waiting: waiting.unwrap_or_default(),
                 at: now,
                 tier: 1,
@@ -586,6 +586,15 @@ impl Desk {
             return Some(now.plus(TRY_AGAIN));
         }
         hours.next_close(hours.next_open(now)?)
+    }
+}
+
+/// What people are told, and that it was due long before, where it was.
+fn late(reason: Arc<str>, due: Time, now: Time) -> Arc<str> {
+    if now.since(due) > LATE_AFTER {
+        format!("{reason}(迟到的提醒)").into()
+    } else {
+        reason
     }
 }
 

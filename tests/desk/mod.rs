@@ -1,8 +1,12 @@
 //! Works at the desk: the server in this process on a clock that the test moves, the pretend WeChat on the same clock,
 //! everything else over HTTP.
 
+mod faults;
 mod killed;
+mod races;
 mod rows;
+mod staff;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -85,6 +85,7 @@ impl Conversation {
             Change::Prioritised { priority, .. } => {
                 self.priority = *priority;
                 let desk = self.desk_mut();
+                desk.since = now;
                 desk.alerts = 0;
                 desk.is_breached = false;
             }
@@ -413,6 +414,7 @@ impl Conversation {
                             | Move::Assign { .. }
                             | Move::Raise { .. }
                             | Move::Owner
+                            | Move::Queue
                     )
                 )
             {
@@ -477,14 +479,13 @@ impl Conversation {
                 note,
             } => {
                 let stays = self.state.is_open();
-                if stays && *priority < self.priority {
+                let is_news = *priority < self.priority || self.desk().asked_at.is_none();
+                self.escalate(stays, *reason, *priority, note.as_ref(), now);
+                if stays && is_news {
                     self.reason = Some(*reason);
                     self.reason_note.clone_from(note);
-                    let desk = self.desk_mut();
-                    desk.alerts = 0;
-                    desk.is_breached = false;
+                    self.tell_anew(now);
                 }
-                self.escalate(stays, *reason, *priority, note.as_ref(), now);
             }
             Move::Assign {
                 to,
@@ -512,6 +513,10 @@ impl Conversation {
                     desk.seen_at = now;
                 }
                 self.go(Trigger::Wrote { owned }, now);
+            }
+            Move::Queue => {
+                self.leave(now);
+                self.go(Trigger::Wrote { owned: false }, now);
             }
             Move::Follower => {
                 let is_held = self.held(now).next().is_some();
@@ -561,8 +566,12 @@ impl Conversation {
         now: Time,
     ) {
         if stays {
+            let is_news = priority < self.priority;
             self.priority = self.priority.min(priority);
             self.desk_mut().snoozed_until = None;
+            if is_news {
+                self.tell_anew(now);
+            }
         } else {
             self.open(reason, priority, note, now);
         }
@@ -571,6 +580,16 @@ impl Conversation {
             self.desk_mut().seen_at = now;
         }
         self.go(Trigger::Escalated { owned }, now);
+    }
+
+    /// People hear of it as if it began now: who owns it, or those on duty.
+    fn tell_anew(&mut self, now: Time) {
+        let is_owned = self.owner.is_some();
+        let desk = self.desk_mut();
+        desk.since = now;
+        desk.is_given = is_owned;
+        desk.alerts = 0;
+        desk.is_breached = false;
     }
 
     fn apply_settled(&mut self, id: MessageId, result: &Settled, now: Time) {

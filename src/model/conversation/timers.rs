@@ -102,9 +102,12 @@ impl Conversation {
             State::External => [self.external(), None, None, None, None],
             State::Snoozed => [self.snooze(), None, None, None, None],
         };
-        let timers = by_state.into_iter().chain([self.held_expiry()]).flatten();
+        // What a state brings was not due before the state began, whatever it counts from.
+        let since = self.desk().since;
+        let by_state = by_state.into_iter().flatten();
+        let by_state = by_state.map(|(at, timer)| (at.max(since), timer));
         // Of those due at the same time the first counts.
-        timers.min_by_key(|(at, _)| *at)
+        by_state.chain(self.held_expiry()).min_by_key(|(at, _)| *at)
     }
 
     /// Since when a person's answer is owed.
@@ -171,7 +174,8 @@ impl Conversation {
     fn alert(&self, settings: &DeskSettings, now: Time) -> Option<(Time, Timer)> {
         let told = self.desk().alerts;
         let repeat = &settings.sla_of(self.priority).repeat;
-        let start = self.waits_since();
+        // Given back, it is told from the beginning.
+        let start = self.desk().since;
         let due = start.plus(nth(repeat, told)?);
         let count = (told + 1..u16::MAX)
             .take_while(|count| nth(repeat, *count).is_some_and(|after| start.plus(after) <= now))

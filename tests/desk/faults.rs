@@ -1,0 +1,1 @@
+//! Breaks WeChat, the disk and the clock under the desk.
