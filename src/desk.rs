@@ -223,12 +223,17 @@ impl Desk {
             }
         });
         let mut elapsed = Elapsed::More;
+        let mut records = Vec::new();
         for ((known, ..), ended) in due.iter().zip(join_all(acts).await) {
-            if let Err(error) = ended {
-                tracing::error!(%error, conversation = %known.id, "a timer could not be kept");
-                elapsed = Elapsed::Refused;
+            match ended {
+                Ok(record) => records.extend(record),
+                Err(error) => {
+                    tracing::error!(%error, conversation = %known.id, "a timer could not be kept");
+                    elapsed = Elapsed::Refused;
+                }
             }
         }
+        self.record(records).await;
         elapsed
     }
 
@@ -249,13 +254,14 @@ impl Desk {
                 .is_some_and(|look| now.since(look) < settings.claim_timeout)
     }
 
+    /// Does it, unless somebody was faster. Says what is to be on record of it.
     async fn act(
         &self,
         known: &Arc<Conversation>,
         act: Act,
         by: &AgentName,
         now: Time,
-    ) -> Result<(), ActError> {
+    ) -> Result<Option<AuditRecord>, ActError> {
         let timer = match &act {
             Act::Elapsed { timer, .. } => Some(*timer),
             _ => None,
@@ -274,50 +280,24 @@ impl Desk {
                     tracing::info!(conversation = %known.id, timer = timer.word(), "timer elapsed");
                     (self.world.observe)(known, &acted.conversation, timer);
                 }
-                if let Some(what) = what.filter(|_| !acted.already) {
-                    self.record(what, known, &acted.conversation, timer, now)
-                        .await;
-                }
-                Ok(())
+                let what = what.filter(|_| !acted.already);
+                Ok(what.map(|what| record(what, known, &acted.conversation, timer, now)))
             }
             // Somebody was faster, or the follower is forgotten: what is due now is seen next time.
             Err(
                 ActError::Refused(Refusal::Changed | Refusal::OwnedBy(_), _) | ActError::NotFound,
-            ) => Ok(()),
+            ) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Puts on record what the desk did. The journal has it as well: a record that the store refuses is only logged.
-    async fn record(
-        &self,
-        what: What,
-        before: &Conversation,
-        after: &Conversation,
-        timer: Option<Timer>,
-        at: Time,
-    ) {
-        let words = |known: &Conversation| {
-            let (state, owner) = (known.state.word(), known.owner.as_ref());
-            json!({ "state": state, "owner": owner, "version": known.version })
-        };
-        let mut then = words(after);
-        if let (Some(timer), Some(then)) = (timer, then.as_object_mut()) {
-            then.insert("timer".to_owned(), json!(timer.word()));
+    /// Puts on record what the desk did. The journal has it as well: records that the store refuses are only logged.
+    async fn record(&self, records: Vec<AuditRecord>) {
+        if records.is_empty() {
+            return;
         }
-        let record = AuditRecord {
-            seq: 0,
-            at,
-            by: Some(system()),
-            what: what.word().into(),
-            target: before.id.to_string().into(),
-            before: Some(words(before).to_string().into()),
-            after: Some(then.to_string().into()),
-            address: None,
-            account: Some(before.account.clone()),
-        };
-        if let Err(error) = self.store.audit(record).await {
-            tracing::error!(%error, conversation = %before.id, "what the desk did is not on record");
+        if let Err(error) = self.store.audit_all(records).await {
+            tracing::error!(%error, "what the desk did is not on record");
         }
     }
 
@@ -461,8 +441,11 @@ impl Desk {
                 who: who.clone(),
                 why,
             };
-            if let Err(error) = self.act(&known, act, &who, now).await {
-                tracing::error!(%error, conversation = %known.id, "a conversation could not be taken from who left");
+            match self.act(&known, act, &who, now).await {
+                Ok(record) => self.record(record.into_iter().collect()).await,
+                Err(error) => {
+                    tracing::error!(%error, conversation = %known.id, "a conversation could not be taken from who left");
+                }
             }
         }
         self.give(now).await;
@@ -489,8 +472,11 @@ impl Desk {
                 to: to.clone(),
                 reason: "".into(),
             };
-            if let Err(error) = self.act(&known, act, &system(), now).await {
-                tracing::warn!(%error, conversation = %known.id, "a conversation could not be given to somebody");
+            match self.act(&known, act, &system(), now).await {
+                Ok(record) => self.record(record.into_iter().collect()).await,
+                Err(error) => {
+                    tracing::warn!(%error, conversation = %known.id, "a conversation could not be given to somebody");
+                }
             }
         }
     }
@@ -595,6 +581,35 @@ fn late(reason: Arc<str>, due: Time, now: Time) -> Arc<str> {
         format!("{reason}(迟到的提醒)").into()
     } else {
         reason
+    }
+}
+
+/// What is on record of something that the desk did.
+fn record(
+    what: What,
+    before: &Conversation,
+    after: &Conversation,
+    timer: Option<Timer>,
+    at: Time,
+) -> AuditRecord {
+    let words = |known: &Conversation| {
+        let (state, owner) = (known.state.word(), known.owner.as_ref());
+        json!({ "state": state, "owner": owner, "version": known.version })
+    };
+    let mut then = words(after);
+    if let (Some(timer), Some(then)) = (timer, then.as_object_mut()) {
+        then.insert("timer".to_owned(), json!(timer.word()));
+    }
+    AuditRecord {
+        seq: 0,
+        at,
+        by: Some(system()),
+        what: what.word().into(),
+        target: before.id.to_string().into(),
+        before: Some(words(before).to_string().into()),
+        after: Some(then.to_string().into()),
+        address: None,
+        account: Some(before.account.clone()),
     }
 }
 

@@ -95,7 +95,7 @@ impl Conversation {
                 self.breach(settings),
                 self.window_warning(now),
                 self.missed(),
-                self.alert_of_given(),
+                self.alert_of_given(settings),
             ],
             State::Follower => [self.quiet(settings), None, None, None, None],
             State::Held => [self.review(), None, None, None, None],
@@ -172,6 +172,9 @@ impl Conversation {
     }
 
     fn alert(&self, settings: &DeskSettings, now: Time) -> Option<(Time, Timer)> {
+        if settings.alerts.is_empty() {
+            return None;
+        }
         let told = self.desk().alerts;
         let repeat = &settings.sla_of(self.priority).repeat;
         // Given back, it is told from the beginning.
@@ -185,9 +188,10 @@ impl Conversation {
     }
 
     /// Whoever was given it is told once.
-    fn alert_of_given(&self) -> Option<(Time, Timer)> {
+    fn alert_of_given(&self, settings: &DeskSettings) -> Option<(Time, Timer)> {
         let desk = self.desk();
-        (desk.is_given && desk.alerts == 0).then_some((desk.since, Timer::Alert { count: 1 }))
+        (desk.is_given && desk.alerts == 0 && !settings.alerts.is_empty())
+            .then_some((desk.since, Timer::Alert { count: 1 }))
     }
 
     fn breach(&self, settings: &DeskSettings) -> Option<(Time, Timer)> {
