@@ -21,10 +21,10 @@ use crate::model::desk::{Assign, DeskSettings, OnDuty};
 use crate::model::entry::{Left, Move, Priority, Reason};
 use crate::model::{
     AccountName, Act, Actor, AgentName, Alert, AlertKind, Conversation, ConversationId, Direction,
-    Incoming, OpenId, State, Time, Timer, TurnKey,
+    Incident, Incoming, State, Time, Timer, TurnKey,
 };
 use crate::store::{ActError, Query, Store};
-use surge::{Pieces, Surges, Topic};
+use surge::{Pieces, Surge, Surges, Topic};
 
 /// So many conversations are looked at before the clock is asked again.
 const AT_ONCE: usize = 256;
@@ -80,8 +80,8 @@ pub struct Desk {
     store: Arc<dyn Store>,
     world: World,
     surges: Mutex<Surges>,
-    /// Alerts of surges that are to be told.
-    heard: Mutex<Vec<Alert>>,
+    /// Surges that are to be kept and told.
+    heard: Mutex<Vec<(Incident, Alert)>>,
     has_heard: Notify,
 }
 
@@ -100,10 +100,12 @@ impl Desk {
     }
 
     /// A message went to people: many alike are a surge. Quick: called behind every answer.
-    pub fn hear(&self, account: &AccountName, incoming: &Incoming, moved: &Move, now: Time) {
+    pub fn hear(&self, known: &Conversation, incoming: &Incoming, moved: &Move, now: Time) {
         let topic = match moved {
             Move::Raise {
-                note: Some(note), ..
+                note: Some(note),
+                reason: Reason::Crisis,
+                ..
             } => Topic::Crisis(Box::from(&**note)),
             Move::Escalate {
                 reason: Reason::Unmatched,
@@ -115,20 +117,11 @@ impl Desk {
             }
             _ => return,
         };
-        let many = self
-            .surges
-            .lock()
-            .hear(now, account, &incoming.from, topic.clone());
-        if let Some(count) = many {
+        let surge = self.surges.lock().hear(now, known, topic.clone());
+        if let Some(surge) = surge {
             let words = incoming.content.words().unwrap_or_default();
-            self.heard.lock().push(surge_alert(
-                account,
-                &incoming.from,
-                &topic,
-                count,
-                words,
-                now,
-            ));
+            let heard = incident(known, &topic, surge, words, now);
+            self.heard.lock().push(heard);
             self.has_heard.notify_one();
         }
     }
@@ -230,12 +223,17 @@ impl Desk {
             }
         });
         let mut elapsed = Elapsed::More;
+        let mut records = Vec::new();
         for ((known, ..), ended) in due.iter().zip(join_all(acts).await) {
-            if let Err(error) = ended {
-                tracing::error!(%error, conversation = %known.id, "a timer could not be kept");
-                elapsed = Elapsed::Refused;
+            match ended {
+                Ok(record) => records.extend(record),
+                Err(error) => {
+                    tracing::error!(%error, conversation = %known.id, "a timer could not be kept");
+                    elapsed = Elapsed::Refused;
+                }
             }
         }
+        self.record(records).await;
         elapsed
     }
 
@@ -256,13 +254,14 @@ impl Desk {
                 .is_some_and(|look| now.since(look) < settings.claim_timeout)
     }
 
+    /// Does it, unless somebody was faster. Says what is to be on record of it.
     async fn act(
         &self,
         known: &Arc<Conversation>,
         act: Act,
         by: &AgentName,
         now: Time,
-    ) -> Result<(), ActError> {
+    ) -> Result<Option<AuditRecord>, ActError> {
         let timer = match &act {
             Act::Elapsed { timer, .. } => Some(*timer),
             _ => None,
@@ -281,50 +280,24 @@ impl Desk {
                     tracing::info!(conversation = %known.id, timer = timer.word(), "timer elapsed");
                     (self.world.observe)(known, &acted.conversation, timer);
                 }
-                if let Some(what) = what.filter(|_| !acted.already) {
-                    self.record(what, known, &acted.conversation, timer, now)
-                        .await;
-                }
-                Ok(())
+                let what = what.filter(|_| !acted.already);
+                Ok(what.map(|what| record(what, known, &acted.conversation, timer, now)))
             }
             // Somebody was faster, or the follower is forgotten: what is due now is seen next time.
             Err(
                 ActError::Refused(Refusal::Changed | Refusal::OwnedBy(_), _) | ActError::NotFound,
-            ) => Ok(()),
+            ) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Puts on record what the desk did. The journal has it as well: a record that the store refuses is only logged.
-    async fn record(
-        &self,
-        what: What,
-        before: &Conversation,
-        after: &Conversation,
-        timer: Option<Timer>,
-        at: Time,
-    ) {
-        let words = |known: &Conversation| {
-            let (state, owner) = (known.state.word(), known.owner.as_ref());
-            json!({ "state": state, "owner": owner, "version": known.version })
-        };
-        let mut then = words(after);
-        if let (Some(timer), Some(then)) = (timer, then.as_object_mut()) {
-            then.insert("timer".to_owned(), json!(timer.word()));
+    /// Puts on record what the desk did. The journal has it as well: records that the store refuses are only logged.
+    async fn record(&self, records: Vec<AuditRecord>) {
+        if records.is_empty() {
+            return;
         }
-        let record = AuditRecord {
-            seq: 0,
-            at,
-            by: Some(system()),
-            what: what.word().into(),
-            target: before.id.to_string().into(),
-            before: Some(words(before).to_string().into()),
-            after: Some(then.to_string().into()),
-            address: None,
-            account: Some(before.account.clone()),
-        };
-        if let Err(error) = self.store.audit(record).await {
-            tracing::error!(%error, conversation = %before.id, "what the desk did is not on record");
+        if let Err(error) = self.store.audit_all(records).await {
+            tracing::error!(%error, "what the desk did is not on record");
         }
     }
 
@@ -415,16 +388,19 @@ impl Desk {
 
     async fn tell_of_surges(&self) {
         loop {
-            let heard = self.heard.lock().clone();
-            if heard.is_empty() {
+            let Some((incident, alert)) = self.heard.lock().first().cloned() else {
                 return;
-            }
-            let count = heard.len();
-            if let Err(error) = (self.world.tell)(heard).await {
+            };
+            let kept = self.store.keep_incident(incident).await;
+            let told = match kept {
+                Ok(()) => (self.world.tell)(vec![alert]).await,
+                refused => refused,
+            };
+            if let Err(error) = told {
                 tracing::error!(%error, "a surge could not be told");
                 return;
             }
-            self.heard.lock().drain(..count);
+            self.heard.lock().remove(0);
         }
     }
 
@@ -465,8 +441,11 @@ impl Desk {
                 who: who.clone(),
                 why,
             };
-            if let Err(error) = self.act(&known, act, &who, now).await {
-                tracing::error!(%error, conversation = %known.id, "a conversation could not be taken from who left");
+            match self.act(&known, act, &who, now).await {
+                Ok(record) => self.record(record.into_iter().collect()).await,
+                Err(error) => {
+                    tracing::error!(%error, conversation = %known.id, "a conversation could not be taken from who left");
+                }
             }
         }
         self.give(now).await;
@@ -493,8 +472,11 @@ impl Desk {
                 to: to.clone(),
                 reason: "".into(),
             };
-            if let Err(error) = self.act(&known, act, &system(), now).await {
-                tracing::warn!(%error, conversation = %known.id, "a conversation could not be given to somebody");
+            match self.act(&known, act, &system(), now).await {
+                Ok(record) => self.record(record.into_iter().collect()).await,
+                Err(error) => {
+                    tracing::warn!(%error, conversation = %known.id, "a conversation could not be given to somebody");
+                }
             }
         }
     }
@@ -553,7 +535,7 @@ impl Desk {
         let reopens = hours.next_open(now)?;
         let lost = self
             .all(vec![State::Waiting, State::Assigned], |known| {
-                closes_before(known, reopens) && (self.world.can_push)(&known.account)
+                known.closes_by(reopens) && (self.world.can_push)(&known.account)
             })
             .await;
         if !lost.is_empty() {
@@ -602,6 +584,35 @@ fn late(reason: Arc<str>, due: Time, now: Time) -> Arc<str> {
     }
 }
 
+/// What is on record of something that the desk did.
+fn record(
+    what: What,
+    before: &Conversation,
+    after: &Conversation,
+    timer: Option<Timer>,
+    at: Time,
+) -> AuditRecord {
+    let words = |known: &Conversation| {
+        let (state, owner) = (known.state.word(), known.owner.as_ref());
+        json!({ "state": state, "owner": owner, "version": known.version })
+    };
+    let mut then = words(after);
+    if let (Some(timer), Some(then)) = (timer, then.as_object_mut()) {
+        then.insert("timer".to_owned(), json!(timer.word()));
+    }
+    AuditRecord {
+        seq: 0,
+        at,
+        by: Some(system()),
+        what: what.word().into(),
+        target: before.id.to_string().into(),
+        before: Some(words(before).to_string().into()),
+        after: Some(then.to_string().into()),
+        address: None,
+        account: Some(before.account.clone()),
+    }
+}
+
 /// Whether it is on record that this timer elapsed: what people were told, and what took a conversation from somebody.
 const fn is_on_record(timer: Timer) -> bool {
     !matches!(timer, Timer::Quiet | Timer::Snooze | Timer::External)
@@ -617,9 +628,10 @@ enum Elapsed {
     Refused,
 }
 
-/// Whether the window shuts before this time, with an answer owed.
-pub fn closes_before(known: &Conversation, reopens: Time) -> bool {
-    known.asked_at().is_some() && known.window.closes_at().is_some_and(|end| end <= reopens)
+/// When people are back after the next closing time; `None` where they are always there.
+pub fn reopens(settings: &DeskSettings, now: Time) -> Option<Time> {
+    let hours = settings.calendar.as_deref()?;
+    hours.next_open(hours.next_close(now)?)
 }
 
 /// Why a conversation waits, for people.
@@ -641,31 +653,47 @@ pub fn reason_in_words(known: &Conversation) -> Arc<str> {
     words.into()
 }
 
-fn surge_alert(
-    account: &AccountName,
-    follower: &OpenId,
+/// What people are told of a surge, and what they find when they look.
+fn incident(
+    known: &Conversation,
     topic: &Topic,
-    count: usize,
+    surge: Surge,
     words: &str,
     now: Time,
-) -> Alert {
-    let (priority, about) = match topic {
-        Topic::Crisis(name) => (Priority::Urgent, format!("「{name}」")),
-        Topic::Words(_) => (Priority::High, "差不多的事".to_owned()),
+) -> (Incident, Alert) {
+    let (priority, name) = match topic {
+        Topic::Crisis(name) => (Priority::Urgent, Some(name)),
+        Topic::Words(_) => (Priority::High, None),
     };
-    Alert {
-        id: TurnKey::of_text(&format!("surge {account} {follower} {now}")),
+    let about = name.map_or_else(|| "差不多的事".to_owned(), |name| format!("「{name}」"));
+    let id = TurnKey::of_text(&format!("surge {} {}", known.id, known.version));
+    let alert = Alert {
+        id,
         kind: AlertKind::Surge,
-        account: Some(account.clone()),
+        account: Some(known.account.clone()),
         conversation: None,
         priority,
-        reason: format!("15 分钟里 {count} 位粉丝说{about}").into(),
+        reason: format!("15 分钟里 {} 位粉丝说{about}", surge.followers).into(),
         waiting: Duration::ZERO,
         at: now,
         tier: 2,
         to: None,
         excerpt: words.chars().take(EXCERPT).collect::<String>().into(),
-    }
+    };
+    let incident = Incident {
+        id,
+        at: now,
+        priority,
+        about: name.map(|name| Arc::from(&**name)),
+        followers: u32::try_from(surge.followers).unwrap_or(u32::MAX),
+        accounts: surge.accounts,
+        conversations: surge.conversations,
+        note: "".into(),
+        answer: "".into(),
+        written: None,
+        closed: None,
+    };
+    (incident, alert)
 }
 
 /// The name under which the desk itself acts.

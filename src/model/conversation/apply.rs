@@ -76,7 +76,7 @@ impl Conversation {
                     self.last_message = Some(unassigned(*id, from, why, now));
                 }
             }
-            Change::HandedBack { .. } => self.to_bot(Trigger::HandedBack, now),
+            Change::HandedBack { .. } => self.end_with_rules(Trigger::HandedBack, now),
             Change::Snoozed { until, .. } => {
                 self.go(Trigger::Snoozed, now);
                 self.desk_mut().snoozed_until = Some(*until);
@@ -203,7 +203,7 @@ impl Conversation {
         desk.missed = desk.missed.saturating_add(1);
     }
 
-    fn to_bot(&mut self, trigger: Trigger, now: Time) {
+    fn end_with_rules(&mut self, trigger: Trigger, now: Time) {
         self.go(trigger, now);
         if self.state == State::Bot {
             self.owner = None;
@@ -266,7 +266,7 @@ impl Conversation {
     fn apply_timer(&mut self, timer: Timer, now: Time) {
         match timer {
             Timer::ClaimTimeout => self.leave(now),
-            Timer::Quiet => self.to_bot(Trigger::Quiet, now),
+            Timer::Quiet => self.end_with_rules(Trigger::Quiet, now),
             Timer::Snooze => {
                 let owned = self.owner.is_some();
                 self.go(Trigger::Woke { owned }, now);
@@ -282,7 +282,7 @@ impl Conversation {
                 self.go(Trigger::WindowPassed, now);
                 self.miss(now);
             }
-            Timer::External => self.to_bot(Trigger::Returned, now),
+            Timer::External => self.end_with_rules(Trigger::Returned, now),
             Timer::Review => self.desk_mut().review_asked = true,
             // Written as what was not collected.
             Timer::HeldExpiry => {}
@@ -533,7 +533,7 @@ impl Conversation {
                     State::External => Trigger::Returned,
                     _ => Trigger::Quiet,
                 };
-                self.to_bot(trigger, now);
+                self.end_with_rules(trigger, now);
             }
             Move::External { until } => {
                 if self.state != State::External {

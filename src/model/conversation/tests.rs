@@ -8,7 +8,9 @@ use super::*;
 use crate::model::Reply;
 use crate::model::desk::DeskSettings;
 use crate::model::entry::{Answer, Change, Entry, Move, Settled, Spoken, Turn};
-use crate::model::{By, Content, Event, EventKind, Incoming, MediaKind, TurnKey};
+use crate::model::{
+    AlertChannel, By, ChannelKind, Content, Event, EventKind, Incoming, MediaKind, TurnKey,
+};
 
 const START: Time = Time::from_millis(1_718_200_000_000);
 
@@ -476,7 +478,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// Lets everything happen that is due; says how much that was. Each timer fires once: firing it makes it go away.
 fn elapse(conversation: &mut Conversation, n: u64) -> usize {
     let now = START.plus(Duration::from_secs(n));
-    let settings = DeskSettings::default();
+    let channel = AlertChannel {
+        name: "duty".into(),
+        kind: ChannelKind::Webhook,
+        url: "https://ops.example.com".into(),
+        secret: None,
+        tier: 1,
+        night: false,
+        excerpt: 0,
+        from: None,
+        to: Vec::new(),
+    };
+    let settings = DeskSettings {
+        alerts: vec![channel],
+        ..DeskSettings::default()
+    };
     let mut fired = Vec::new();
     while let Some((due, timer)) = conversation.next_timer(&settings, now)
         && due <= now

@@ -95,7 +95,7 @@ impl Conversation {
                 self.breach(settings),
                 self.window_warning(now),
                 self.missed(),
-                self.alert_of_given(),
+                self.alert_of_given(settings),
             ],
             State::Follower => [self.quiet(settings), None, None, None, None],
             State::Held => [self.review(), None, None, None, None],
@@ -127,6 +127,11 @@ impl Conversation {
         let due = settings.due(sla.clock, asked, within);
         // Nobody can be answered after the window.
         Some(self.window.closes_at().map_or(due, |end| due.min(end)))
+    }
+
+    /// Whether an answer is owed and the window shuts by this time.
+    pub fn closes_by(&self, at: Time) -> bool {
+        self.desk().asked_at.is_some() && self.window.closes_at().is_some_and(|end| end <= at)
     }
 
     /// The highest tier that is to be told by now.
@@ -167,6 +172,9 @@ impl Conversation {
     }
 
     fn alert(&self, settings: &DeskSettings, now: Time) -> Option<(Time, Timer)> {
+        if settings.alerts.is_empty() {
+            return None;
+        }
         let told = self.desk().alerts;
         let repeat = &settings.sla_of(self.priority).repeat;
         // Given back, it is told from the beginning.
@@ -180,9 +188,10 @@ impl Conversation {
     }
 
     /// Whoever was given it is told once.
-    fn alert_of_given(&self) -> Option<(Time, Timer)> {
+    fn alert_of_given(&self, settings: &DeskSettings) -> Option<(Time, Timer)> {
         let desk = self.desk();
-        (desk.is_given && desk.alerts == 0).then_some((desk.since, Timer::Alert { count: 1 }))
+        (desk.is_given && desk.alerts == 0 && !settings.alerts.is_empty())
+            .then_some((desk.since, Timer::Alert { count: 1 }))
     }
 
     fn breach(&self, settings: &DeskSettings) -> Option<(Time, Timer)> {
