@@ -136,6 +136,10 @@ impl Drop for Shop {
 }
 
 impl Shop {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a plan is made for one shop, and written where it is opened"
+    )]
     pub fn open(plan: Plan) -> Self {
         let clock = Clock::stopped_at(time(plan.starts));
         let wechat = Wechat::start(Settings {

@@ -37,8 +37,8 @@ fn timers(shop: &Shop, word: &str) -> usize {
     let metrics = shop.metrics();
     let of = |line: &&str| line.starts_with(word);
     let line = metrics.lines().find(of);
-    line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .map_or(0, |count| count as usize)
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+        .unwrap_or(0)
 }
 
 #[test]
