@@ -17,7 +17,7 @@ use crate::support::{Setup, TOKEN, World};
 
 const FOLLOWERS: usize = 6;
 const AGENTS: usize = 3;
-const ROUNDS: usize = 4;
+const ROUNDS: u64 = 4;
 
 /// Everything that happens by itself happens within seconds.
 const DESK: &str = r#"
@@ -174,13 +174,17 @@ fn history(house: &House, id: &str) -> Vec<Value> {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long it goes on is said from outside"
+)]
 fn setting(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap())
 }
 
 #[test]
 fn killed_under_mixed_load_nothing_is_lost_and_nothing_is_sent_twice() {
-    let rounds = usize::try_from(setting("WXREPLY_ROUNDS", ROUNDS as u64)).unwrap();
+    let rounds = usize::try_from(setting("WXREPLY_ROUNDS", ROUNDS)).unwrap();
     let seed = setting("WXREPLY_SEED", 7);
     let wechat = Wechat::start(Settings {
         limit: Duration::from_secs(5),
@@ -243,7 +247,7 @@ fn killed_under_mixed_load_nothing_is_lost_and_nothing_is_sent_twice() {
         }
         let agents: Vec<_> = (0..AGENTS)
             .map(|n| {
-                let (house, seed) = (&house, seed ^ (n as u64) << 8);
+                let (house, seed) = (&house, seed ^ (u64::try_from(n).unwrap() << 8));
                 scope.spawn(move || answers(house, n, seed))
             })
             .collect();

@@ -136,6 +136,10 @@ impl Drop for Shop {
 }
 
 impl Shop {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a plan is made for one shop, and written where it is opened"
+    )]
     pub fn open(plan: Plan) -> Self {
         let clock = Clock::stopped_at(time(plan.starts));
         let wechat = Wechat::start(Settings {
@@ -204,6 +208,20 @@ impl Shop {
         self.stop();
         self.clock.advance(away);
         self.start();
+    }
+
+    /// The same at once, with something done to the data meanwhile.
+    pub fn while_stopped(&mut self, does: impl FnOnce(&Path)) {
+        self.stop();
+        does(&self.directory.path().join("data"));
+        self.start();
+    }
+
+    /// What Prometheus reads.
+    pub fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.address());
+        let mut response = self.agent.get(&url).call().unwrap();
+        response.body_mut().read_to_string().unwrap()
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -329,10 +347,15 @@ pub fn time(text: &str) -> Time {
 }
 
 /// Asks again until it is so; what the server does by itself takes a moment.
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    eventually_within(PATIENCE, what, is_so);
+}
+
+/// The same with a patience of its own.
+pub fn eventually_within(patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "never came: {what}");
+        assert!(start.elapsed() < patience, "never came: {what}");
         std::thread::yield_now();
     }
 }

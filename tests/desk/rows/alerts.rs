@@ -91,7 +91,7 @@ mod that_somebody_waits {
         let usual = "ack = \"\"\n[sla.high]\nfirst = \"90h\"\n";
         let (told, _) = hears_in(usual, "high", &[0, 15, 30, 60, 90]);
         assert_eq!(from(&told, "two"), [30, 60, 90]);
-        assert_eq!(from(&told, "three"), [] as [u64; 0]);
+        assert_eq!(from(&told, "three"), Vec::<u64>::new());
     }
 
     #[test]

@@ -94,9 +94,12 @@ fn owner(shop: &Shop) -> Value {
     shop.conversation(LI)["owner"].clone()
 }
 
+/// Opens a shop where Li's conversation is in some state, and lili may act.
+type Brings = dyn Fn() -> (Shop, String);
+
 /// Brings Li's conversation into every state in turn, each in a shop of its own.
 fn in_every_state(mut then: impl FnMut(&str, &Shop, &str)) {
-    let states: [(&str, &dyn Fn() -> (Shop, String)); 8] = [
+    let states: [(&str, &Brings); 8] = [
         ("bot", &|| {
             let (shop, lili) = waiting();
             shop.act(&lili, "handback", None);
