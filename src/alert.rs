@@ -193,8 +193,9 @@ impl Alerts {
         let mut lines = self.lines.lock();
         match &kept {
             Ok(are_new) => {
-                for ((_, notices), is_new) in raised.into_iter().zip(are_new) {
-                    if *is_new {
+                for ((alert, notices), is_new) in raised.into_iter().zip(are_new) {
+                    // Told from memory since the store refused it.
+                    if *is_new && !lines.was_unkept(alert.id) {
                         lines.add(notices);
                     }
                 }

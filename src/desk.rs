@@ -17,13 +17,13 @@ use crate::clock::Clock;
 use crate::decide::ActiveRules;
 use crate::model::audit::{AuditRecord, What};
 use crate::model::conversation::Refusal;
-use crate::model::desk::{Assign, DeskSettings, OnDuty};
+use crate::model::desk::{Assign, DeskSettings, MOST_GIVEN, OnDuty};
 use crate::model::entry::{Left, Move, Priority, Reason};
 use crate::model::{
     AccountName, Act, Actor, AgentName, Alert, AlertKind, Conversation, ConversationId, Direction,
     Incident, Incoming, State, Time, Timer, TurnKey,
 };
-use crate::store::{ActError, Query, Store};
+use crate::store::{ActError, Order, Query, Store};
 use surge::{Pieces, Surge, Surges, Topic};
 
 /// So many conversations are looked at before the clock is asked again.
@@ -34,8 +34,6 @@ const LATE_AFTER: Duration = Duration::from_secs(60);
 const LOOK_BACK: usize = 20;
 /// Characters of them that an alert carries at most; channels show less.
 const EXCERPT: usize = 200;
-/// Nobody is given more conversations than this without asking.
-const MOST_GIVEN: usize = 5;
 /// How many conversations a page has when all are looked through.
 const PAGE: usize = 500;
 /// When the store refuses, what is due is tried again after this time.
@@ -106,8 +104,16 @@ impl Desk {
                 note: Some(note),
                 reason: Reason::Crisis,
                 ..
-            } => Topic::Crisis(Box::from(&**note)),
+            } => {
+                // The same danger in other words is the same: 「食品安全:异物」.
+                let name = note.split_once(':').map_or(&**note, |(name, _)| name);
+                Topic::Crisis(name.into())
+            }
             Move::Escalate {
+                reason: Reason::Unmatched,
+                ..
+            }
+            | Move::Assign {
                 reason: Reason::Unmatched,
                 ..
             } => {
@@ -119,8 +125,7 @@ impl Desk {
         };
         let surge = self.surges.lock().hear(now, known, topic.clone());
         if let Some(surge) = surge {
-            let words = incoming.content.words().unwrap_or_default();
-            let heard = incident(known, &topic, surge, words, now);
+            let heard = incident(known, &topic, surge, now);
             self.heard.lock().push(heard);
             self.has_heard.notify_one();
         }
@@ -142,7 +147,8 @@ impl Desk {
             }
             let now = self.world.clock.now();
             let is_busy = self.elapse(now).await;
-            self.tell_of_surges().await;
+            let is_untold = !self.tell_of_surges().await;
+            self.give(now).await;
             if closing.is_some_and(|at| at <= now) {
                 closing = self.closing(&rules, now).await;
             }
@@ -150,7 +156,8 @@ impl Desk {
                 tokio::task::yield_now().await;
                 continue;
             }
-            let again = (is_busy == Elapsed::Refused).then(|| now.plus(TRY_AGAIN));
+            let is_refused = is_busy == Elapsed::Refused || is_untold;
+            let again = is_refused.then(|| now.plus(TRY_AGAIN));
             let alarm = self.store.next_alarm_at().filter(|_| again.is_none());
             let next = [alarm, again, closing].into_iter().flatten().min();
             let due = async {
@@ -193,26 +200,43 @@ impl Desk {
         if due.is_empty() {
             return Elapsed::Nothing;
         }
-        let alerts = due
-            .iter()
-            .filter(|(known, _, timer)| !self.is_seen(known, *timer, settings, now))
-            .map(|(known, at, timer)| self.alert(known, settings, *timer, *at, now));
-        let alerts: Vec<Alert> = join_all(alerts).await.into_iter().flatten().collect();
+        let alerts = due.iter().map(|(known, at, timer)| async move {
+            if self.is_seen(known, *timer, settings, now) {
+                return None;
+            }
+            self.alert(known, settings, *timer, *at, now).await
+        });
+        let alerts: Vec<Option<Alert>> = join_all(alerts).await;
+        let told: Vec<Alert> = alerts.iter().flatten().cloned().collect();
+        let mut elapsed = Elapsed::More;
         // Told first: a crash in between tells it again, and the same alert twice is told once.
-        if !alerts.is_empty()
-            && let Err(error) = (self.world.tell)(alerts).await
+        if !told.is_empty()
+            && let Err(error) = (self.world.tell)(told).await
         {
             tracing::error!(%error, "people cannot be told");
-            return Elapsed::Refused;
+            elapsed = Elapsed::Refused;
         }
+        // What nobody is told of happens all the same.
+        let is_told = elapsed != Elapsed::Refused;
+        let due = due.into_iter().zip(alerts);
+        let due = due.filter(|(_, alert)| is_told || alert.is_none());
+        let due: Vec<_> = due.map(|(due, _)| due).collect();
         // Together, so that they share a flush.
         let acts = due.iter().map(|(known, _, timer)| {
             let owner = known.owner.as_ref();
             let seen = owner.filter(|_| self.is_seen(known, *timer, settings, now));
             async move {
-                match seen {
-                    Some(owner) => self.act(known, Act::Seen, owner, now).await,
-                    None => {
+                match (seen, self.absent_owner(known, *timer)) {
+                    (Some(owner), _) => self.act(known, Act::Seen, owner, now).await,
+                    // Then it wakes to the queue.
+                    (None, Some(owner)) => {
+                        let act = Act::Leave {
+                            who: owner.clone(),
+                            why: Left::OffDuty,
+                        };
+                        self.act(known, act, owner, now).await
+                    }
+                    (None, None) => {
                         let act = Act::Elapsed {
                             timer: *timer,
                             version: known.version,
@@ -222,7 +246,6 @@ impl Desk {
                 }
             }
         });
-        let mut elapsed = Elapsed::More;
         let mut records = Vec::new();
         for ((known, ..), ended) in due.iter().zip(join_all(acts).await) {
             match ended {
@@ -235,6 +258,13 @@ impl Desk {
         }
         self.record(records).await;
         elapsed
+    }
+
+    /// The owner to whom a conversation would wake, and who is not there.
+    fn absent_owner<'a>(&self, known: &'a Conversation, timer: Timer) -> Option<&'a AgentName> {
+        let owner = known.owner.as_ref().filter(|_| timer == Timer::Snooze)?;
+        let is_there = (self.world.on_duty)().can_take(owner, &known.account);
+        (!is_there).then_some(owner)
     }
 
     /// Whether the owner whose time is over has looked at the conversation meanwhile.
@@ -351,8 +381,10 @@ impl Desk {
             _ => return None,
         };
         let reason = late(reason, due, now);
-        // Until the timer is noted the version stays: what is told again after a crash has the same identity.
-        let id = format!("{} {} {timer:?}", known.id, known.version);
+        // Whatever else happens to it meanwhile: the same timer of the same wait is told once.
+        let desk = known.desk();
+        let (since, asked, priority) = (desk.since, desk.asked_at, known.priority);
+        let id = format!("{} {since} {asked:?} {priority:?} {timer:?}", known.id);
         let shows_words = settings.alerts.iter().any(|channel| channel.excerpt > 0);
         Some(Alert {
             id: TurnKey::of_text(&id),
@@ -386,10 +418,11 @@ impl Desk {
         words.into()
     }
 
-    async fn tell_of_surges(&self) {
+    /// Says whether nothing is left to tell.
+    async fn tell_of_surges(&self) -> bool {
         loop {
             let Some((incident, alert)) = self.heard.lock().first().cloned() else {
-                return;
+                return true;
             };
             let kept = self.store.keep_incident(incident).await;
             let told = match kept {
@@ -398,7 +431,7 @@ impl Desk {
             };
             if let Err(error) = told {
                 tracing::error!(%error, "a surge could not be told");
-                return;
+                return false;
             }
             self.heard.lock().remove(0);
         }
@@ -448,7 +481,6 @@ impl Desk {
                 }
             }
         }
-        self.give(now).await;
     }
 
     /// Gives those who are there what waits, the most urgent and the oldest first, a few each.
@@ -457,12 +489,28 @@ impl Desk {
         if rules.set.settings().assign != Assign::LeastLoaded {
             return;
         }
-        let mut waiting = self.all(vec![State::Waiting], |_| true).await;
-        waiting.sort_by_key(|known| (known.priority, known.waits_since()));
+        let load = |name: &AgentName| self.store.load(name);
+        let people = (self.world.on_duty)();
+        let free = people.people.iter();
+        let free = free.map(|who| MOST_GIVEN.saturating_sub(load(&who.name)));
+        let query = Query {
+            states: vec![State::Waiting],
+            order: Order::Urgency,
+            limit: free.sum(),
+            ..Query::default()
+        };
+        if query.limit == 0 {
+            return;
+        }
+        let waiting = match self.store.conversations(&query).await {
+            Ok(page) => page.conversations,
+            Err(error) => {
+                tracing::error!(%error, "what waits cannot be listed");
+                return;
+            }
+        };
         for known in waiting {
-            let on_duty = (self.world.on_duty)();
-            let load = |name: &AgentName| self.store.load(name);
-            let free = on_duty
+            let free = people
                 .of(&known.account)
                 .map(|who| (load(&who.name), &who.name))
                 .filter(|(load, _)| *load < MOST_GIVEN)
@@ -648,19 +696,14 @@ pub fn reason_in_words(known: &Conversation) -> Arc<str> {
         Some(Reason::Unsendable) => "规则的内容发不出去",
         Some(Reason::Asked) => "要找人",
         Some(Reason::Crisis) => "危机词",
+        Some(Reason::Pressing) => "比较急",
         None => "等人回答",
     };
     words.into()
 }
 
 /// What people are told of a surge, and what they find when they look.
-fn incident(
-    known: &Conversation,
-    topic: &Topic,
-    surge: Surge,
-    words: &str,
-    now: Time,
-) -> (Incident, Alert) {
+fn incident(known: &Conversation, topic: &Topic, surge: Surge, now: Time) -> (Incident, Alert) {
     let (priority, name) = match topic {
         Topic::Crisis(name) => (Priority::Urgent, Some(name)),
         Topic::Words(_) => (Priority::High, None),
@@ -678,7 +721,8 @@ fn incident(
         at: now,
         tier: 2,
         to: None,
-        excerpt: words.chars().take(EXCERPT).collect::<String>().into(),
+        // Of several followers: erasing one would not find it.
+        excerpt: "".into(),
     };
     let incident = Incident {
         id,

@@ -107,6 +107,11 @@ impl Lines {
         line.waiting.push(notice);
     }
 
+    /// Whether this alert could not be kept before, and waits in memory already.
+    pub(super) fn was_unkept(&self, id: TurnKey) -> bool {
+        self.unkept.contains(&id)
+    }
+
     /// Whether an alert that could not be kept is a new one.
     pub(super) fn is_first(&mut self, id: TurnKey) -> bool {
         if self.unkept.contains(&id) {

@@ -248,8 +248,14 @@ pub fn decide(message: &Incoming, memory: &Memory, rules: &ActiveRules, now: Tim
     }
 }
 
-/// The decision with what concerns it whoever made it: a person who speaks, answers that waited.
-fn finished(case: &Case<'_>, mut decision: Decision) -> Decision {
+/// The decision with what concerns it whoever made it: a person who speaks, answers that waited, an owner who is gone.
+fn finished(case: &Case<'_>, decision: Decision) -> Decision {
+    let mut decision = beside_what_waited(case, decision);
+    past_absent_owner(case, &mut decision);
+    decision
+}
+
+fn beside_what_waited(case: &Case<'_>, mut decision: Decision) -> Decision {
     let Some(known) = case.conversation() else {
         return decision;
     };
@@ -303,24 +309,48 @@ fn to_person(case: &Case<'_>, conversation: &Conversation) -> Decision {
         // Every message while a person owns the conversation is durable, so each is written as a move.
         decision.answer.moved = Some(match conversation.external_until {
             Some(until) if conversation.state == State::External => Move::External { until },
-            _ => raised(case, conversation).unwrap_or_else(|| to_owner(case, conversation)),
+            _ => raised(case, conversation).unwrap_or(Move::Owner),
         });
     }
     decision
 }
 
-/// To the owner; to the queue where the owner is not there any more.
-fn to_owner(case: &Case<'_>, conversation: &Conversation) -> Move {
-    let is_gone = |owner| !case.memory.on_duty.can_take(owner, &conversation.account);
-    // Whoever has it and is gone for long is seen by the timers.
-    if conversation.state == State::Follower && conversation.owner.as_ref().is_some_and(is_gone) {
-        return Move::Escalate {
-            reason: conversation.reason.unwrap_or(Reason::Unmatched),
-            priority: conversation.priority,
-            note: conversation.reason_note.clone(),
-        };
+/// What would go to an owner who is not there any more goes to the queue.
+fn past_absent_owner(case: &Case<'_>, decision: &mut Decision) {
+    let Some(known) = case.conversation() else {
+        return;
+    };
+    // Who took it while off duty keeps it until a sign is missing.
+    let waits = matches!(known.state, State::Follower | State::Held | State::Snoozed);
+    let is_gone = |owner| !case.memory.on_duty.can_take(owner, &known.account);
+    if !waits || !known.owner.as_ref().is_some_and(is_gone) {
+        return;
     }
-    Move::Owner
+    let (reason, priority, note) = match &decision.answer.moved {
+        Some(Move::Owner) => (
+            known.reason.unwrap_or(Reason::Unmatched),
+            known.priority,
+            known.reason_note.clone(),
+        ),
+        Some(
+            Move::Escalate {
+                reason,
+                priority,
+                note,
+            }
+            | Move::Raise {
+                reason,
+                priority,
+                note,
+            },
+        ) => (*reason, *priority, note.clone()),
+        _ => return,
+    };
+    decision.answer.moved = Some(Move::Requeue {
+        reason,
+        priority,
+        note,
+    });
 }
 
 /// An agent has decided that Tencent's desk takes this message.
@@ -350,7 +380,7 @@ fn raised(case: &Case<'_>, conversation: &Conversation) -> Option<Move> {
     }
     let why = people::raise(case)?;
     Some(Move::Raise {
-        reason: Reason::Crisis,
+        reason: Reason::Pressing,
         priority,
         note: Some(why.into()),
     })

@@ -10,6 +10,9 @@ use super::entry::Priority;
 use super::ids::{AccountName, AgentName};
 use super::time::Time;
 
+/// Nobody is given more conversations than this without asking.
+pub const MOST_GIVEN: usize = 5;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The settings of the desk: `[desk]` of the configuration, overridden by `rules/_desk.toml`.
@@ -209,10 +212,11 @@ impl OnDuty {
         self.of(account).any(|who| who.name == *name)
     }
 
-    /// Who has the fewest conversations; of equals the first by name.
+    /// Who has the fewest conversations, and fewer than [`MOST_GIVEN`]; of equals the first by name.
     pub fn least_loaded<'a>(&'a self, account: &'a AccountName) -> Option<&'a AgentName> {
         let least = self
             .of(account)
+            .filter(|who| who.load < MOST_GIVEN)
             .min_by(|a, b| (a.load, &a.name).cmp(&(b.load, &b.name)));
         least.map(|who| &who.name)
     }

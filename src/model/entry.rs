@@ -306,8 +306,15 @@ pub enum Move {
         /// The words that say so, for people.
         note: Option<Arc<str>>,
     },
-    /// To the queue, in the same episode: whoever owns it is not there.
-    Queue,
+    /// Back to the queue, in the same episode: its owner is not there any more.
+    Requeue {
+        /// Why.
+        reason: Reason,
+        /// How urgent.
+        priority: Priority,
+        /// What is said about it, for people.
+        note: Option<Arc<str>>,
+    },
 }
 
 impl Move {
@@ -315,7 +322,7 @@ impl Move {
     pub const fn calls_people(&self) -> bool {
         matches!(
             self,
-            Self::Escalate { .. } | Self::Assign { .. } | Self::Raise { .. }
+            Self::Escalate { .. } | Self::Assign { .. } | Self::Raise { .. } | Self::Requeue { .. }
         )
     }
 }
@@ -340,6 +347,8 @@ pub enum Reason {
     Asked,
     /// Words of `_crisis.toml`, or what stands for them.
     Crisis,
+    /// Who the follower is, or how it is said: a VIP, insults, several messages without an answer.
+    Pressing,
 }
 
 impl Reason {
@@ -354,6 +363,7 @@ impl Reason {
             Self::Unsendable => "unsendable",
             Self::Asked => "asked",
             Self::Crisis => "crisis",
+            Self::Pressing => "pressing",
         }
     }
 }

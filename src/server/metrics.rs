@@ -507,6 +507,9 @@ impl AccountMetrics {
             }
             | Move::Raise {
                 reason, priority, ..
+            }
+            | Move::Requeue {
+                reason, priority, ..
             },
         ) = &answered.moved
         {

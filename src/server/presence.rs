@@ -10,6 +10,8 @@ use crate::model::{AgentName, ConversationId, Time};
 
 /// Whoever gave no sign for so long has gone; browsers give one every three seconds.
 const LOOKS_FOR: Duration = Duration::from_secs(10);
+/// For so long the last sign of somebody is known, for those who ask whether an owner is still there.
+const REMEMBERED: Duration = Duration::from_secs(3600);
 /// At most so many people at one conversation are remembered.
 const MOST_PEOPLE: usize = 16;
 /// At most so many conversations are remembered.
@@ -33,15 +35,16 @@ impl Presence {
         let now = looking.at;
         let mut all = self.0.lock();
         if all.len() >= MOST_CONVERSATIONS && !all.contains_key(&id) {
-            all.retain(|_, people| people.iter().any(|known| is_there(known, now)));
+            let is_fresh = |known: &Looking| now.since(known.at) < REMEMBERED;
+            all.retain(|_, people| people.iter().any(is_fresh));
             if all.len() >= MOST_CONVERSATIONS {
                 return false;
             }
         }
         let people = all.entry(id).or_default();
-        people.retain(|known| is_there(known, now));
+        people.retain(|known| now.since(known.at) < REMEMBERED);
         if let Some(known) = people.iter_mut().find(|known| known.name == looking.name) {
-            let is_news = known.is_typing != looking.is_typing;
+            let is_news = known.is_typing != looking.is_typing || !is_there(known, now);
             *known = looking;
             return is_news;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::lines::{assigned, elsewhere, note, unassigned};
+use super::timers::WINDOW_SHUT;
 use super::{
     Conversation, Desk, HELD_FOR, KEYS_KEPT, QUESTIONS_KEPT, REPEAT_WITHIN, State, Timer, Trigger,
     next,
@@ -210,6 +211,7 @@ impl Conversation {
             self.unread = 0;
             if let Some(desk) = self.desk.as_deref_mut() {
                 desk.settle();
+                desk.to_desk = None;
             }
         }
     }
@@ -229,6 +231,7 @@ impl Conversation {
         desk.alerts = 0;
         desk.review_asked = false;
         desk.snoozed_until = None;
+        desk.to_desk = None;
         desk.episodes = desk.episodes.saturating_add(1);
     }
 
@@ -406,20 +409,12 @@ impl Conversation {
         }
         if is_message && self.state != State::Bot && self.state != State::Closed {
             self.unread = self.unread.saturating_add(1);
-            if matches!(self.state, State::Waiting | State::Assigned)
-                && matches!(
-                    moved,
-                    Some(
-                        Move::Escalate { .. }
-                            | Move::Assign { .. }
-                            | Move::Raise { .. }
-                            | Move::Owner
-                            | Move::Queue
-                    )
-                )
-            {
-                self.desk_mut().owe(now);
-            }
+        }
+        // A tap on 「人工」 is owed an answer as a message is.
+        let is_for_people = moved.as_ref().is_some_and(Move::calls_people)
+            || is_message && matches!(moved, Some(Move::Owner));
+        if is_for_people && matches!(self.state, State::Waiting | State::Assigned) {
+            self.desk_mut().owe(now);
         }
         self.last_message = turn.own(now).or_else(|| Some(turn.inbound(now)));
     }
@@ -514,9 +509,14 @@ impl Conversation {
                 }
                 self.go(Trigger::Wrote { owned }, now);
             }
-            Move::Queue => {
+            Move::Requeue {
+                reason,
+                priority,
+                note,
+            } => {
                 self.leave(now);
-                self.go(Trigger::Wrote { owned: false }, now);
+                let stays = self.state.is_open();
+                self.escalate(stays, *reason, *priority, note.as_ref(), now);
             }
             Move::Follower => {
                 let is_held = self.held(now).next().is_some();
@@ -551,6 +551,9 @@ impl Conversation {
                 }
                 if self.held(now).next().is_some() {
                     self.go(Trigger::Kept, now);
+                }
+                if let Some(desk) = self.desk.as_deref_mut() {
+                    desk.refused = Some((WINDOW_SHUT, now));
                 }
             }
         }
@@ -615,7 +618,7 @@ impl Conversation {
                     let owed = self.desk().asked_at;
                     let unanswered = self.desk().unanswered.clone();
                     self.answered(&author, now);
-                    if self.unread == 0 {
+                    if owed.is_none() && self.unread == 0 {
                         self.go(Trigger::Delivered, now);
                     } else {
                         // What came since the answer was written is still to be answered.
@@ -632,11 +635,11 @@ impl Conversation {
             }),
             Settled::Held { error } => {
                 match error.code {
-                    45015 => self.window.close(),
+                    WINDOW_SHUT => self.window.close(),
                     45047 => self.window.exhaust(),
                     _ => {}
                 }
-                if matches!(error.code, 45015 | 45047) {
+                if matches!(error.code, WINDOW_SHUT | 45047) {
                     self.desk_mut().refused = Some((error.code, now));
                 }
                 self.with_push(id, |push| {
@@ -650,7 +653,8 @@ impl Conversation {
                         push.error = Some(error.clone());
                     }
                 }
-                if author.is_some() {
+                // What came since it was written is still to be answered.
+                if author.is_some() && self.unread == 0 {
                     self.go(Trigger::Kept, now);
                 }
             }

@@ -151,7 +151,7 @@ pub const fn next(state: State, trigger: Trigger) -> Option<State> {
         (Assigned, Trigger::Released) => Waiting,
         // What was answered or put off stays so; only its owner goes.
         (Follower | Held | Snoozed, Trigger::Released) => state,
-        (Assigned, Trigger::Delivered) => Follower,
+        (Assigned | Waiting, Trigger::Delivered) => Follower,
         (Assigned | Follower, Trigger::Kept) => Held,
         (Held | Assigned | Follower, Trigger::Collected) => Follower,
         (Follower, Trigger::Quiet) => Bot,
@@ -179,7 +179,7 @@ mod tests {
     /// b bot, w waiting, a assigned, f follower, h held, e external, s snoozed, c closed
     const TABLE: [(&str, &str); 8] = [
         ("bot", "w...a.......e...cs.."),
-        ("waiting", "w.w.a.....bbe.c.cs.."),
+        ("waiting", "w.w.a.f...bbe.c.cs.."),
         ("assigned", "wawaawfhf.b.e.c.cs.."),
         ("follower", "wawaaf.hfbb.e...cs.."),
         ("held", "wawaah..f.b.e..ccs.."),

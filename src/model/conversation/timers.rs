@@ -24,6 +24,9 @@ pub const WINDOW_WARNINGS: [Duration; 3] = [
 /// After this time the author of a held answer is asked whether it is still right.
 pub const REVIEW_AFTER: Duration = Duration::from_secs(48 * 3600);
 
+/// WeChat's word for a window that is shut, or a follower who has left.
+pub(super) const WINDOW_SHUT: i64 = 45015;
+
 /// What happens by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Timer {
@@ -106,6 +109,12 @@ impl Conversation {
         let since = self.desk().since;
         let by_state = by_state.into_iter().flatten();
         let by_state = by_state.map(|(at, timer)| (at.max(since), timer));
+        // Once it is missed, nobody need hear of what led there.
+        let mut missed = by_state.clone();
+        let missed = missed.find(|(at, timer)| *timer == Timer::Missed && *at <= now);
+        if missed.is_some() {
+            return missed;
+        }
         // Of those due at the same time the first counts.
         by_state.chain(self.held_expiry()).min_by_key(|(at, _)| *at)
     }
@@ -221,7 +230,11 @@ impl Conversation {
         if self.pushes.iter().any(|push| push.by == By::Agent) {
             return None;
         }
-        Some((self.window.closes_at()?, Timer::Missed))
+        let shut = || {
+            let (code, at) = self.desk().refused?;
+            (code == WINDOW_SHUT).then_some(at)
+        };
+        Some((self.window.closes_at().or_else(shut)?, Timer::Missed))
     }
 
     fn external(&self) -> Option<(Time, Timer)> {

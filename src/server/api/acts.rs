@@ -314,7 +314,8 @@ pub(super) async fn look(
         at: site.clock.now(),
     };
     let is_news = site.presence.look(conversation.id, looking);
-    if is_news && (typing || conversation.is_owned_by(&name)) {
+    // Followers see their agent type, nobody else.
+    if is_news && conversation.is_owned_by(&name) {
         let (delivery, account) = (Arc::clone(&site.delivery), conversation.account.clone());
         let follower = conversation.follower.clone();
         // As well as may be: the agent does not wait for WeChat.

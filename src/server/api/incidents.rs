@@ -99,6 +99,13 @@ fn reaches(caller: &Caller, incident: &Incident) -> bool {
         .any(|account| caller.reaches(account))
 }
 
+fn reaches_all(caller: &Caller, incident: &Incident) -> bool {
+    incident
+        .accounts
+        .iter()
+        .all(|account| caller.reaches(account))
+}
+
 /// Lists incidents, the newest first, at most 200.
 #[utoipa::path(
     get, path = "/incidents", operation_id = "listIncidents",
@@ -114,10 +121,16 @@ pub(super) async fn list(
     site: Data<Site>,
 ) -> Result<Json<IncidentsShape>, Problem> {
     let all = site.store.incidents().await?.into_iter();
-    let seen = all.filter(|incident| reaches(&caller, incident));
-    Ok(Json(IncidentsShape {
-        incidents: seen.map(IncidentShape::from).collect(),
-    }))
+    let mut seen = Vec::new();
+    for mut incident in all.filter(|incident| reaches(&caller, incident)) {
+        if !reaches_all(&caller, &incident) {
+            // Of other accounts the caller hears nothing.
+            incident.accounts.retain(|account| caller.reaches(account));
+            incident.conversations.clear();
+        }
+        seen.push(IncidentShape::from(incident));
+    }
+    Ok(Json(IncidentsShape { incidents: seen }))
 }
 
 /// Writes the note for colleagues or the answer for everybody, or says that it is over.
@@ -159,7 +172,8 @@ pub(super) async fn edit(
         is_closed: closed,
     };
     let known = site.store.incidents().await?.into_iter();
-    let mut known = known.filter(|incident| reaches(&caller, incident));
+    // What everybody may answer is written by who reaches everybody.
+    let mut known = known.filter(|incident| reaches_all(&caller, incident));
     let no_incident = || Problem::new(Code::NotFound, "there is no such incident");
     let wanted = known
         .find(|incident| incident.id.to_string() == *id)

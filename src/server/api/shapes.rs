@@ -593,7 +593,7 @@ macro_rules! words {
 words! {
     StateWord: State = Bot "bot" Waiting "waiting" Assigned "assigned" Follower "follower" Held "held" External "external" Snoozed "snoozed" Closed "closed";
     PriorityWord: Priority = Urgent "urgent" High "high" Normal "normal" Low "low";
-    ReasonWord: Reason = Unmatched "unmatched" Repeated "repeated" Handoff "handoff" Form "form" Hook "hook" Unsendable "unsendable" Asked "asked" Crisis "crisis";
+    ReasonWord: Reason = Unmatched "unmatched" Repeated "repeated" Handoff "handoff" Form "form" Hook "hook" Unsendable "unsendable" Asked "asked" Crisis "crisis" Pressing "pressing";
     OutcomeWord: Outcome = Solved "solved" SolvedLate "solved-late" Missed "missed" NoAnswerNeeded "no-answer-needed" Spam "spam" Moved "moved";
     DirectionWord: Direction = In "in" Out "out" Internal "internal";
     ByWord: By = Follower "follower" Rule "rule" Ack "ack" Agent "agent" System "system" Form "form" Crisis "crisis";

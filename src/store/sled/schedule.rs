@@ -82,7 +82,7 @@ impl<D: Dated> Schedule<D> {
             waiting.insert(new, Arc::clone(seat));
         }
         drop(waiting);
-        if new.is_some() {
+        if old.is_some() || new.is_some() {
             self.changed.notify_one();
         }
     }
