@@ -70,9 +70,11 @@ pub(super) async fn erase(
 pub(super) async fn export(
     Admin(caller): Admin,
     site: Data<Site>,
-    query: Query<ExportQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    // Read here: who may not ask at all hears that first.
+    let query = Query::<ExportQuery>::from_query(request.query_string());
+    let query = query.map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
     let ExportQuery { account, follower } = query.into_inner();
     let (account, follower) = follower_of(&caller, account, follower)?;
     let Ok(room) = Arc::clone(&site.privacy.exports).try_acquire_owned() else {

@@ -221,10 +221,10 @@ mod from_held {
         let told = Told::tiers();
         let mut shop = Shop::open(told.plan_with_group(DESK, ""));
         shop.li_says("能带狗吗");
+        told.hears("one", &["escalated 没有规则回答"]);
         let lili = shop.token("lili", "agent");
         let wanted = json!({ "text": "可以。", "hold": true });
         shop.act(&lili, "replies", Some(&wanted));
-        told.hears("one", &["escalated 没有规则回答"]);
         let version = shop.conversation(LI)["version"].clone();
         passes(&mut shop);
         eventually("the question", || told.on("one").len() == 2);
