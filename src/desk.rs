@@ -106,6 +106,11 @@ impl Desk {
                 note: Some(note),
                 reason: Reason::Crisis,
                 ..
+            }
+            | Move::Escalate {
+                note: Some(note),
+                reason: Reason::Crisis,
+                ..
             } => Topic::Crisis(Box::from(&**note)),
             Move::Escalate {
                 reason: Reason::Unmatched,

@@ -5,17 +5,26 @@ use std::sync::Arc;
 
 use super::ack::{self, Topic};
 use super::case::Case;
-use super::{Decision, Outcome, Silence, Stage, fixed, silent};
+use super::{Decision, Outcome, Silence, Stage, fixed, is_left, silent};
 use crate::model::entry::{Move, Reason};
 use crate::model::{By, Noted, Time};
 use crate::rules::Alarm;
 
 /// What words of danger lead to.
 pub(super) fn answer(case: &Case<'_>, alarm: Alarm) -> Decision {
-    let call = Move::Raise {
-        reason: Reason::Crisis,
-        priority: alarm.tier,
-        note: Some(alarm.shown().into()),
+    let (reason, priority, note) = (Reason::Crisis, alarm.tier, Some(alarm.shown().into()));
+    let call = match case.conversation() {
+        // Its owner would not hear of it.
+        Some(known) if is_left(case, known) => Move::Escalate {
+            reason,
+            priority,
+            note,
+        },
+        _ => Move::Raise {
+            reason,
+            priority,
+            note,
+        },
     };
     let mut decision = silent(Silence::AckedBefore, true);
     decision.outcome = Outcome::Crisis;

@@ -309,11 +309,16 @@ fn to_person(case: &Case<'_>, conversation: &Conversation) -> Decision {
     decision
 }
 
+/// Whether it waited for the follower, and its owner is not there any more. Whoever has it and is gone for long is seen by
+/// the timers.
+fn is_left(case: &Case<'_>, conversation: &Conversation) -> bool {
+    let is_gone = |owner| !case.memory.on_duty.can_take(owner, &conversation.account);
+    conversation.state == State::Follower && conversation.owner.as_ref().is_some_and(is_gone)
+}
+
 /// To the owner; to the queue where the owner is not there any more.
 fn to_owner(case: &Case<'_>, conversation: &Conversation) -> Move {
-    let is_gone = |owner| !case.memory.on_duty.can_take(owner, &conversation.account);
-    // Whoever has it and is gone for long is seen by the timers.
-    if conversation.state == State::Follower && conversation.owner.as_ref().is_some_and(is_gone) {
+    if is_left(case, conversation) {
         return Move::Escalate {
             reason: conversation.reason.unwrap_or(Reason::Unmatched),
             priority: conversation.priority,
@@ -350,7 +355,7 @@ fn raised(case: &Case<'_>, conversation: &Conversation) -> Option<Move> {
     }
     let why = people::raise(case)?;
     Some(Move::Raise {
-        reason: Reason::Crisis,
+        reason: conversation.reason.unwrap_or(Reason::Unmatched),
         priority,
         note: Some(why.into()),
     })
