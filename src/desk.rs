@@ -104,6 +104,11 @@ impl Desk {
                 note: Some(note),
                 reason: Reason::Crisis,
                 ..
+            }
+            | Move::Requeue {
+                note: Some(note),
+                reason: Reason::Crisis,
+                ..
             } => {
                 // The same danger in other words is the same: 「食品安全:异物」.
                 let name = note.split_once(':').map_or(&**note, |(name, _)| name);
@@ -114,6 +119,10 @@ impl Desk {
                 ..
             }
             | Move::Assign {
+                reason: Reason::Unmatched,
+                ..
+            }
+            | Move::Requeue {
                 reason: Reason::Unmatched,
                 ..
             } => {

@@ -458,6 +458,7 @@ fn a_held_answer_is_collected_by_a_tap_and_by_an_uncovered_word() {
     ] {
         let mut talk = Talk::new();
         talk.can_push = false;
+        talk.is_on_duty("lili", "丽丽", 0);
         talk.says("吃出异物");
         talk.agent_answers("一");
         talk.agent_answers("二");
@@ -466,6 +467,19 @@ fn a_held_answer_is_collected_by_a_tap_and_by_an_uncovered_word() {
         assert!(decision.answer.is_durable());
         assert_eq!(talk.state(), after);
     }
+}
+
+#[test]
+fn what_a_held_answer_did_not_settle_goes_to_the_queue_where_its_author_is_gone() {
+    let mut talk = Talk::new();
+    talk.can_push = false;
+    talk.says("吃出异物");
+    talk.agent_answers("一");
+    let decision = talk.says("在吗");
+    assert_eq!(said(&decision).as_deref(), Some("一"));
+    assert_eq!(decision.answer.moved, Some(Move::Queue));
+    let known = talk.known.as_ref().unwrap();
+    assert_eq!((known.state, &known.owner), (State::Waiting, &None));
 }
 
 #[test]

@@ -89,7 +89,9 @@ fn what_a_follower_sent_is_fetched_and_served_as_what_it_is() {
         assert_eq!(answer.headers, [kind, &*disposition, policy, "nosniff"]);
         assert_eq!(answer.body, bytes);
     }
-    assert_eq!(stage.account("shop")["queues"]["media"], 0);
+    eventually("an empty queue", || {
+        stage.account("shop")["queues"]["media"] == 0
+    });
     assert_eq!(
         stage.account("shop")["capabilities"]["media"]["state"],
         "yes"

@@ -23,7 +23,7 @@ use crate::store::fixtures::{
     START, agent, ask, at, escalated, person, reply, take_turn, turn, words,
 };
 
-const DESK: &str = "claim_timeout = \"10m\"\n[sla.normal]\nfirst = \"5m\"\nrepeat = [\"0s\"]\n";
+const DESK: &str = "claim_timeout = \"10m\"\n[sla.normal]\nfirst = \"5m\"\nrepeat = [\"0s\"]\n[[alert]]\nname = \"duty\"\nkind = \"webhook\"\nurl = \"https://duty.example.com/\"\n";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The desk's worker on a store whose disk fails when told to.

@@ -9,7 +9,7 @@ use crate::desk::told::Told;
 use crate::desk::{HOUR, LI, MINUTE, Shop, eventually};
 
 const SEND: &str = "/cgi-bin/message/custom/send";
-const DESK: &str = "ack = \"收到。\"\nclaim_timeout = \"10m\"\n";
+const DESK: &str = "ack = \"收到。\"\nclaim_timeout = \"10m\"\nquiet_after = \"90h\"\n";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A shop where lili has Li, and those who hear of it.

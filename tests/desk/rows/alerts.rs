@@ -230,6 +230,35 @@ mod that_somebody_waits {
     }
 
     #[test]
+    fn when_a_follower_who_is_looked_after_first_writes_to_somebody_who_has_it() {
+        let (told, shop) = says(CALM, "normal");
+        let lili = shop.token("lili", "agent");
+        for n in 0..5 {
+            let vip = shop.follower(&format!("o{n}"));
+            vip.says("normal").wait();
+            let path = format!("/conversations/{}", shop.id(vip.openid()));
+            for (verb, body) in [("claim", json!({})), ("tags", json!({ "tags": ["vip"] }))] {
+                let done = shop.call(&lili, "POST", &format!("{path}/{verb}"), Some(&body));
+                assert_eq!(done.status, 200);
+            }
+            vip.says("在吗").wait();
+            let known = shop.conversation(vip.openid());
+            // More urgent, and no crisis.
+            assert_eq!(
+                (&known["priority"], &known["reason"]),
+                (&json!("high"), &json!("handoff"))
+            );
+        }
+        told.hears("one", &["escalated vip"; 5]);
+        told.is_quiet(&shop);
+        assert_eq!(
+            texts(&told, "two", "surge"),
+            Vec::<String>::new(),
+            "nor many of them"
+        );
+    }
+
+    #[test]
     fn to_whom_it_was_given_once_over_a_restart_too() {
         let (told, mut shop) = says(CALM, "low");
         shop.token("lili", "agent");

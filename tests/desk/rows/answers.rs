@@ -330,6 +330,26 @@ mod from_follower {
     }
 
     #[test]
+    fn to_waiting_when_a_crisis_comes_and_the_owner_is_off_duty() {
+        let told = Told::tiers();
+        let shop = Shop::open(told.plan(DESK, "").rules("_crisis.toml", CRISIS));
+        shop.li_says("能带狗吗");
+        told.hears("one", &["escalated 没有规则回答"]);
+        let mei = shop.agent_on_duty("mei");
+        shop.replies(&mei, "可以。");
+        shop.becomes("follower");
+        shop.duty(&mei, false);
+        assert_eq!(shop.li_says("我吃出异物了").text(), Some("人有没有不舒服?"));
+        assert_eq!(waits_for(&shop), ("crisis".into(), "urgent".into()));
+        told.hears(
+            "one",
+            &["escalated 没有规则回答", "escalated 食品安全:异物"],
+        );
+        shop.passes(MINUTE * 2);
+        told.hears_of("one", "realert", &["realert 食品安全:异物"]);
+    }
+
+    #[test]
     fn to_closed_when_an_agent_closes() {
         let (shop, lili) = answered();
         shop.act(&lili, "close", Some(&json!({ "outcome": "solved" })));

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
+use wxreply::model::{AgentName, UserChange};
+use wxreply::store::Store as _;
+use wxreply::store::sled::SledStore;
 
 use super::*;
 use crate::alerts::Receiver;
@@ -298,6 +301,28 @@ mod from_assigned_to_waiting {
         assert_eq!(owner(&shop), json!(null));
         let line = "system note mei 下班了,会话回到队列 received".to_owned();
         assert_eq!(shop.history(LI).pop(), Some(line));
+    }
+
+    #[test]
+    fn the_owner_went_off_duty_and_a_crash_kept_the_desk_from_hearing_of_it() {
+        let (mut shop, _) = waiting();
+        let mei = shop.agent_on_duty("mei");
+        shop.act(&mei, "claim", None);
+        shop.passes(MINUTE);
+        let now = shop.clock.now();
+        shop.while_stopped(|data| {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let store = SledStore::open(data, now).await.unwrap();
+                let (mei, off) = (
+                    AgentName::parse("mei").unwrap(),
+                    UserChange::Duty { on: false },
+                );
+                store.change_user(&mei, off, now).await.unwrap();
+                store.close().await;
+            });
+        });
+        shop.becomes("waiting");
     }
 
     #[test]
