@@ -21,10 +21,10 @@ use crate::model::desk::{Assign, DeskSettings, OnDuty};
 use crate::model::entry::{Left, Move, Priority, Reason};
 use crate::model::{
     AccountName, Act, Actor, AgentName, Alert, AlertKind, Conversation, ConversationId, Direction,
-    Incoming, OpenId, State, Time, Timer, TurnKey,
+    Incident, Incoming, State, Time, Timer, TurnKey,
 };
 use crate::store::{ActError, Query, Store};
-use surge::{Pieces, Surges, Topic};
+use surge::{Pieces, Surge, Surges, Topic};
 
 /// So many conversations are looked at before the clock is asked again.
 const AT_ONCE: usize = 256;
@@ -80,8 +80,8 @@ pub struct Desk {
     store: Arc<dyn Store>,
     world: World,
     surges: Mutex<Surges>,
-    /// Alerts of surges that are to be told.
-    heard: Mutex<Vec<Alert>>,
+    /// Surges that are to be kept and told.
+    heard: Mutex<Vec<(Incident, Alert)>>,
     has_heard: Notify,
 }
 
@@ -100,10 +100,12 @@ impl Desk {
     }
 
     /// A message went to people: many alike are a surge. Quick: called behind every answer.
-    pub fn hear(&self, account: &AccountName, incoming: &Incoming, moved: &Move, now: Time) {
+    pub fn hear(&self, known: &Conversation, incoming: &Incoming, moved: &Move, now: Time) {
         let topic = match moved {
             Move::Raise {
-                note: Some(note), ..
+                note: Some(note),
+                reason: Reason::Crisis,
+                ..
             } => Topic::Crisis(Box::from(&**note)),
             Move::Escalate {
                 reason: Reason::Unmatched,
@@ -115,20 +117,11 @@ impl Desk {
             }
             _ => return,
         };
-        let many = self
-            .surges
-            .lock()
-            .hear(now, account, &incoming.from, topic.clone());
-        if let Some(count) = many {
+        let surge = self.surges.lock().hear(now, known, topic.clone());
+        if let Some(surge) = surge {
             let words = incoming.content.words().unwrap_or_default();
-            self.heard.lock().push(surge_alert(
-                account,
-                &incoming.from,
-                &topic,
-                count,
-                words,
-                now,
-            ));
+            let heard = incident(known, &topic, surge, words, now);
+            self.heard.lock().push(heard);
             self.has_heard.notify_one();
         }
     }
@@ -419,16 +412,19 @@ impl Desk {
 
     async fn tell_of_surges(&self) {
         loop {
-            let heard = self.heard.lock().clone();
-            if heard.is_empty() {
+            let Some((incident, alert)) = self.heard.lock().first().cloned() else {
                 return;
-            }
-            let count = heard.len();
-            if let Err(error) = (self.world.tell)(heard).await {
+            };
+            let kept = self.store.keep_incident(incident).await;
+            let told = match kept {
+                Ok(()) => (self.world.tell)(vec![alert]).await,
+                refused => refused,
+            };
+            if let Err(error) = told {
                 tracing::error!(%error, "a surge could not be told");
                 return;
             }
-            self.heard.lock().drain(..count);
+            self.heard.lock().remove(0);
         }
     }
 
@@ -557,7 +553,7 @@ impl Desk {
         let reopens = hours.next_open(now)?;
         let lost = self
             .all(vec![State::Waiting, State::Assigned], |known| {
-                closes_before(known, reopens) && (self.world.can_push)(&known.account)
+                known.closes_by(reopens) && (self.world.can_push)(&known.account)
             })
             .await;
         if !lost.is_empty() {
@@ -608,9 +604,10 @@ enum Elapsed {
     Refused,
 }
 
-/// Whether the window shuts before this time, with an answer owed.
-pub fn closes_before(known: &Conversation, reopens: Time) -> bool {
-    known.asked_at().is_some() && known.window.closes_at().is_some_and(|end| end <= reopens)
+/// When people are back after the next closing time; `None` where they are always there.
+pub fn reopens(settings: &DeskSettings, now: Time) -> Option<Time> {
+    let hours = settings.calendar.as_deref()?;
+    hours.next_open(hours.next_close(now)?)
 }
 
 /// Why a conversation waits, for people.
@@ -632,31 +629,47 @@ pub fn reason_in_words(known: &Conversation) -> Arc<str> {
     words.into()
 }
 
-fn surge_alert(
-    account: &AccountName,
-    follower: &OpenId,
+/// What people are told of a surge, and what they find when they look.
+fn incident(
+    known: &Conversation,
     topic: &Topic,
-    count: usize,
+    surge: Surge,
     words: &str,
     now: Time,
-) -> Alert {
-    let (priority, about) = match topic {
-        Topic::Crisis(name) => (Priority::Urgent, format!("「{name}」")),
-        Topic::Words(_) => (Priority::High, "差不多的事".to_owned()),
+) -> (Incident, Alert) {
+    let (priority, name) = match topic {
+        Topic::Crisis(name) => (Priority::Urgent, Some(name)),
+        Topic::Words(_) => (Priority::High, None),
     };
-    Alert {
-        id: TurnKey::of_text(&format!("surge {account} {follower} {now}")),
+    let about = name.map_or_else(|| "差不多的事".to_owned(), |name| format!("「{name}」"));
+    let id = TurnKey::of_text(&format!("surge {} {}", known.id, known.version));
+    let alert = Alert {
+        id,
         kind: AlertKind::Surge,
-        account: Some(account.clone()),
+        account: Some(known.account.clone()),
         conversation: None,
         priority,
-        reason: format!("15 分钟里 {count} 位粉丝说{about}").into(),
+        reason: format!("15 分钟里 {} 位粉丝说{about}", surge.followers).into(),
         waiting: Duration::ZERO,
         at: now,
         tier: 2,
         to: None,
         excerpt: words.chars().take(EXCERPT).collect::<String>().into(),
-    }
+    };
+    let incident = Incident {
+        id,
+        at: now,
+        priority,
+        about: name.map(|name| Arc::from(&**name)),
+        followers: u32::try_from(surge.followers).unwrap_or(u32::MAX),
+        accounts: surge.accounts,
+        conversations: surge.conversations,
+        note: "".into(),
+        answer: "".into(),
+        written: None,
+        closed: None,
+    };
+    (incident, alert)
 }
 
 /// The name under which the desk itself acts.

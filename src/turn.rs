@@ -35,7 +35,7 @@ pub type WhoIsOnDuty = Arc<dyn Fn() -> Arc<OnDuty> + Send + Sync>;
 /// Shown a conversation that has just got a person's first answer.
 pub type FirstAnswer = Arc<dyn Fn(&Conversation, Time) + Send + Sync>;
 /// Hears of a message that went to people.
-pub type Hear = Arc<dyn Fn(&AccountName, &Incoming, &Move, Time) + Send + Sync>;
+pub type Hear = Arc<dyn Fn(&Conversation, &Incoming, &Move, Time) + Send + Sync>;
 
 /// Erases elsewhere whom the store has erased.
 pub type Erased =
@@ -279,14 +279,14 @@ impl Turns {
             answer,
         };
         let heard = answered.moved.as_ref().filter(|moved| moved.calls_people());
-        let heard = heard.map(|moved| (turn.account.clone(), turn.incoming.clone(), moved.clone()));
+        let heard = heard.map(|moved| (turn.incoming.clone(), moved.clone()));
         match self.store.commit_turn(ticket, turn, at).await {
             Ok(conversation) => {
                 if conversation.desk().first_answer_at == Some(at) {
                     (self.world.first_answer)(&conversation, at);
                 }
-                if let Some((account, incoming, moved)) = heard {
-                    (self.world.hear)(&account, &incoming, &moved, at);
+                if let Some((incoming, moved)) = heard {
+                    (self.world.hear)(&conversation, &incoming, &moved, at);
                 }
                 Finished {
                     answered,

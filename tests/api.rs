@@ -458,5 +458,5 @@ fn every_path_of_the_document_needs_a_token_and_every_route_is_in_it() {
             operations += 1;
         }
     }
-    assert_eq!(operations, 58);
+    assert_eq!(operations, 60);
 }

@@ -109,6 +109,7 @@ fn every_key_of_the_table_reaches_the_settings() {
             "callback.max_skew" | "desk.ack_every" => "3m",
             "hooks.allow" | "alerts.allow" => "erp.example.com, 10.0.0.5:8080",
             "callback.deadline" => "2s",
+            "privacy.keep_messages" => "26w",
             "desk.ack" => "稍等",
             "account.*.app_id" => "wxfedcba9876543210",
             "account.*.mode" => "compatible",
@@ -119,6 +120,31 @@ fn every_key_of_the_table_reaches_the_settings() {
         let changed = load_with(&full, &[(&variable, other)])
             .unwrap_or_else(|problems| panic!("{variable}: {problems}"));
         assert_ne!(everything(&changed), usual, "{}", key.path);
+    }
+}
+
+#[test]
+fn messages_are_kept_for_seven_days_at_least_or_for_ever() {
+    let days = |text: &str| {
+        let config = load_with(
+            &format!("{SHOP}[privacy]\nkeep_messages = \"{text}\"\n"),
+            &[],
+        );
+        config
+            .ok()
+            .map(|config| config.server.keep_messages.as_secs() / (24 * 3600))
+    };
+    for (text, expected) in [
+        ("180d", Some(180)),
+        ("2w", Some(14)),
+        ("168h", Some(7)),
+        ("0d", Some(0)),
+        ("6d", None),
+        ("-9d", None),
+        ("1mo", None),
+        ("soon", None),
+    ] {
+        assert_eq!(days(text), expected, "{text}");
     }
 }
 

@@ -4,7 +4,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::model::{AccountName, OpenId, Time};
+use crate::model::incident::CONVERSATIONS_NAMED;
+use crate::model::{AccountName, Conversation, ConversationId, OpenId, Time};
 
 /// So many different followers are many.
 const MANY: usize = 5;
@@ -69,7 +70,18 @@ struct Heard {
     at: Time,
     account: AccountName,
     follower: OpenId,
+    conversation: ConversationId,
     topic: Topic,
+}
+
+/// What many followers say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Surge {
+    /// How many.
+    pub(super) followers: usize,
+    pub(super) accounts: Vec<AccountName>,
+    /// Some of their conversations.
+    pub(super) conversations: Vec<ConversationId>,
 }
 
 /// What was heard lately.
@@ -81,14 +93,13 @@ pub(super) struct Surges {
 }
 
 impl Surges {
-    /// A follower said something that goes to people. Says how many have said it, when that has just become many.
+    /// A follower said something that goes to people. Says who has said it, when that has just become many.
     pub(super) fn hear(
         &mut self,
         now: Time,
-        account: &AccountName,
-        follower: &OpenId,
+        conversation: &Conversation,
         topic: Topic,
-    ) -> Option<usize> {
+    ) -> Option<Surge> {
         self.open.retain(|(_, last)| now.since(*last) < OVER_AFTER);
         if let Some((_, last)) = self
             .open
@@ -108,35 +119,53 @@ impl Surges {
         }
         self.heard.push_back(Heard {
             at: now,
-            account: account.clone(),
-            follower: follower.clone(),
+            account: conversation.account.clone(),
+            follower: conversation.follower.clone(),
+            conversation: conversation.id,
             topic: topic.clone(),
         });
-        let alike = self
+        let alike: Vec<&Heard> = self
             .heard
             .iter()
-            .filter(|heard| heard.topic.is_like(&topic));
+            .filter(|heard| heard.topic.is_like(&topic))
+            .collect();
         let followers: BTreeSet<_> = alike
+            .iter()
             .map(|heard| (&heard.account, &heard.follower))
             .collect();
-        let count = followers.len();
-        if count < MANY {
+        if followers.len() < MANY {
             return None;
         }
+        let accounts: BTreeSet<_> = alike.iter().map(|heard| &heard.account).collect();
+        let conversations: BTreeSet<_> = alike.iter().map(|heard| heard.conversation).collect();
+        let surge = Surge {
+            followers: followers.len(),
+            accounts: accounts.into_iter().cloned().collect(),
+            conversations: conversations
+                .into_iter()
+                .take(CONVERSATIONS_NAMED)
+                .collect(),
+        };
         self.open.push((topic, now));
-        Some(count)
+        Some(surge)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::TurnKey;
 
     fn hear(surges: &mut Surges, minute: i64, follower: &str, text: &str) -> Option<usize> {
+        let now = Time::from_seconds(minute * 60);
+        let id = ConversationId::at(now, 0, TurnKey::of_text(follower));
         let account = AccountName::parse("shop").unwrap();
         let follower = OpenId::parse(follower).unwrap();
+        let known = Conversation::new(id, account, follower, now);
         let topic = Topic::Words(Pieces::of(text)?);
-        surges.hear(Time::from_seconds(minute * 60), &account, &follower, topic)
+        let surge = surges.hear(now, &known, topic)?;
+        assert!(surge.conversations.len() >= surge.followers);
+        Some(surge.followers)
     }
 
     #[test]

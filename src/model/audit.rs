@@ -100,6 +100,8 @@ acts! {
     SentToDesk = "conversation.desk";
     /// Somebody saw that an episode ended without an answer.
     Acknowledged = "conversation.acknowledge";
+    /// Somebody wrote about what many followers say, or said that it is over.
+    IncidentEdited = "incident.edit";
     /// Something happened to a conversation by itself.
     Elapsed = "conversation.timer";
 }

@@ -9,6 +9,7 @@ mod machine;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod urgency;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,6 +11,7 @@ pub mod desk;
 pub mod entry;
 pub mod hook;
 pub mod ids;
+pub mod incident;
 pub mod incoming;
 pub mod media;
 pub mod message;
@@ -34,6 +35,7 @@ pub use hook::{HookAnswer, HookCall, HookFault};
 pub use ids::{
     AccountName, AgentName, ConversationId, MessageId, OpenId, RuleId, SessionId, TurnKey,
 };
+pub use incident::{Incident, IncidentEdit};
 pub use incoming::{Content, Event, EventKind, Field, Incoming};
 pub use media::{MediaFile, MediaFormat, MediaIds, MediaKind, Picture, UploadedMedia};
 pub use message::{By, Delivery, Direction, Message};

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
-use super::api::Events;
+use super::api::{Events, words};
 use super::media::{BROUGHT, Media, RECEIVED, UPLOADS};
 use super::metrics::Metrics;
 use super::people::{Load, Moved, People, Roster};
@@ -150,6 +150,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
     );
     let (keeper, notice) = opened.await?;
     let alerts = alerts(settings, &store, &keeper, &metrics).await?;
+    store.set_words(Arc::new(words));
     let presence = Arc::<Presence>::default();
     let cache = |path: &str| Cache::open(&settings.data.join(path)).map_err(data);
     let received = Arc::new(Received::new(
@@ -205,7 +206,7 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         },
         hear: {
             let desk = Arc::clone(&desk);
-            Arc::new(move |account, incoming, moved, now| desk.hear(account, incoming, moved, now))
+            Arc::new(move |known, incoming, moved, now| desk.hear(known, incoming, moved, now))
         },
         first_answer: first_answer(&metrics),
         on_duty: on_duty(&roster),

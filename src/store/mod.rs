@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::model::alert::Alert;
 use crate::model::conversation::Refusal;
 use crate::model::entry::{Priority, Push, Settled};
+use crate::model::incident::{Incident, IncidentEdit};
 use crate::model::media::Sha256Hash;
 use crate::model::notice::{ChannelRecord, DeadNotice, Notice, Raised, SettledNotice};
 use crate::model::{
@@ -476,6 +477,10 @@ pub trait Store: Send + Sync + 'static {
     /// function is asked after every change of a conversation and must be quick.
     fn set_alarms(&self, alarm: AlarmOf);
 
+    /// Says by which words conversations are found, from now on; looks at every one that people take care of once. The
+    /// function is asked after every change of one of these and must be quick. Without it nothing is found by words.
+    fn set_words(&self, words: WordsOf);
+
     /// The conversations to which something is due by now, longest overdue first, at most `limit`.
     fn due(&self, now: Time, limit: usize) -> Vec<Arc<Conversation>>;
 
@@ -487,6 +492,31 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many conversations this person has to answer.
     fn load(&self, agent: &AgentName) -> usize;
+
+    /// Keeps an incident; one that is known already stays as it is. The oldest go beyond
+    /// [`INCIDENTS_KEPT`](crate::model::incident::INCIDENTS_KEPT). Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn keep_incident(&self, incident: Incident) -> Result<(), Error>;
+
+    /// Changes an incident; how it was and is, `None` when there is none of this id. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be written.
+    async fn edit_incident(
+        &self,
+        id: TurnKey,
+        edit: IncidentEdit,
+        by: &AgentName,
+        now: Time,
+    ) -> Result<Option<(Incident, Incident)>, Error>;
+
+    /// Every incident that is kept, the newest first.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    async fn incidents(&self) -> Result<Vec<Incident>, Error>;
 
     /// Notes when something that has a name happened last: what happens once a day happens once over a restart too. Durable
     /// on return.
@@ -677,48 +707,44 @@ pub struct Query {
     pub priorities: Vec<Priority>,
     /// Called this by people.
     pub tag: Option<Box<str>>,
+    /// With an answer owed and a window that ends by this time.
+    pub closes_by: Option<Time>,
+    /// Ended without an answer, and nobody has looked at that.
+    pub missed: bool,
     /// Looked for.
     pub search: Option<Search>,
     /// In this order.
     pub order: Order,
-    /// Behind this place: `updated_at`, or the time of its rank, and id of the last one seen.
+    /// Behind this place: `updated_at`, or the time of its urgency, and id of the last one seen.
     pub after: Option<(Time, ConversationId)>,
-    /// The level of that place, where conversations come by rank.
+    /// The level of that place, where conversations come by urgency.
     pub after_level: Option<u8>,
     /// At most so many.
     pub limit: usize,
 }
 
 /// In which order conversations are listed.
-#[derive(Clone, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// The one that changed last comes first.
     #[default]
     Updated,
-    /// The least level comes first, then the earliest time.
-    Ranked(Rank),
+    /// The one that presses most comes first: [`Conversation::urgency`].
+    Urgency,
 }
 
-/// Says how much a conversation presses: its level, and by when.
-pub type Rank = Arc<dyn Fn(&Conversation) -> (u8, Time) + Send + Sync>;
+/// Says by which words a conversation is found, in the form in which [`Search::words`] are.
+pub type WordsOf = Arc<dyn Fn(&Conversation) -> Arc<str> + Send + Sync>;
 
-impl std::fmt::Debug for Order {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Updated => "Updated",
-            Self::Ranked(_) => "Ranked",
-        })
-    }
-}
-
-/// Says whether a conversation is looked for. Asked while the conversation is locked: it must be quick and pure.
-#[derive(Clone)]
-pub struct Search(pub Arc<dyn Fn(&Conversation) -> bool + Send + Sync>);
-
-impl std::fmt::Debug for Search {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Search")
-    }
+/// What is looked for: any of these will do.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// Among the words of the conversation; empty for nothing.
+    pub words: Box<str>,
+    /// At the beginning of the follower's id.
+    pub openid: Option<Box<str>>,
+    /// In the follower's alias.
+    pub alias: Option<u16>,
 }
 
 /// Unanswered conversations whose window ends within this time are counted as closing.

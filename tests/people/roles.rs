@@ -48,6 +48,8 @@ const NEEDS: &[(&str, &[(&str, &str)])] = &[
     ("/conversations/{id}/desk", &[("post", "agent")]),
     ("/conversations/{id}/presence", &[("post", "agent")]),
     ("/canned", &[("get", "viewer")]),
+    ("/incidents", &[("get", "viewer")]),
+    ("/incidents/{id}", &[("patch", "agent")]),
     ("/events", &[("get", "viewer")]),
     ("/followers/erase", &[("post", "admin")]),
     ("/followers/export", &[("get", "admin")]),
@@ -123,6 +125,10 @@ fn every_route_takes_the_roles_it_should_and_no_others() {
             let literal = |part: &str| if part.starts_with('{') { "x" } else { part }.to_owned();
             let parts: Vec<String> = path.split('/').map(literal).collect();
             for ((role, is_lead, name), token) in callers.iter().zip(&mut tokens) {
+                // The stream of events never ends: tests/events looks at who may follow it.
+                if path == "/events" && may(role, *is_lead, needs) {
+                    continue;
+                }
                 let target = parts.join("/");
                 let answer = world.api_as(token, &method.to_uppercase(), &target, Some(&json!({})));
                 let who = format!("{method} {path} as {name}: {}", answer.text());

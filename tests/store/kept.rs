@@ -134,21 +134,34 @@ pub async fn lists_are_narrowed_searched_and_ordered(mut home: impl Home) {
             ..waiting.clone()
         };
         assert_eq!(of(urgent).await, ["od", "ob", "oa"]);
-        let found = Query {
-            search: Some(Search(Arc::new(|known| {
-                known.follower.as_str().ends_with(['a', 'd'])
-            }))),
-            ..waiting.clone()
+        store.set_words(Arc::new(|known| {
+            let last = known.last_message.as_ref();
+            last.map_or_else(Arc::default, |last| Arc::clone(&last.text))
+        }));
+        let search = |words: &str, openid: Option<&str>| Query {
+            search: Some(Search {
+                words: words.into(),
+                openid: openid.map(Into::into),
+                alias: None,
+            }),
+            ..Query::default()
         };
-        assert_eq!(of(found).await, ["od", "oa"]);
-        let rank = |known: &Conversation| {
-            (
-                u8::from(known.priority != Priority::Urgent),
-                known.opened_at,
-            )
+        let waiting_for = |words: &str, openid| Query {
+            states: open(),
+            ..search(words, openid)
         };
+        // Lists and what rules answer are searched in different ways.
+        assert_eq!(of(waiting_for("d 4", Some("oa"))).await, ["od", "oa"]);
+        assert_eq!(of(search("d 4", Some("oa"))).await, ["od", "oa"]);
+        assert_eq!(of(search("好", None)).await, ["oe"]);
+        let pressing = Query {
+            order: Order::Urgency,
+            ..waiting_for(" ", None)
+        };
+        assert_eq!(of(pressing).await, ["ob", "od", "oc", "oa"]);
+        assert!(of(waiting_for("", None)).await.is_empty());
         let mut ranked = Query {
-            order: Order::Ranked(Arc::new(rank)),
+            order: Order::Urgency,
             limit: 2,
             ..waiting.clone()
         };
@@ -156,7 +169,7 @@ pub async fn lists_are_narrowed_searched_and_ordered(mut home: impl Home) {
         loop {
             let page = store.conversations(&ranked).await.unwrap();
             let last = page.conversations.last().unwrap();
-            let (level, time) = rank(last);
+            let (level, time) = last.urgency();
             (ranked.after, ranked.after_level) = (Some((time, last.id)), Some(level));
             let names = page.conversations.iter();
             seen.extend(names.map(|known| known.follower.to_string()));
@@ -164,7 +177,7 @@ pub async fn lists_are_narrowed_searched_and_ordered(mut home: impl Home) {
                 break;
             }
         }
-        assert_eq!(seen, ["ob", "od", "oa", "oc"]);
+        assert_eq!(seen, ["ob", "od", "oc", "oa"]);
         home.reopen().await;
     }
 }

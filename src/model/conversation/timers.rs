@@ -126,6 +126,11 @@ impl Conversation {
         Some(self.window.closes_at().map_or(due, |end| due.min(end)))
     }
 
+    /// Whether an answer is owed and the window shuts by this time.
+    pub fn closes_by(&self, at: Time) -> bool {
+        self.desk().asked_at.is_some() && self.window.closes_at().is_some_and(|end| end <= at)
+    }
+
     /// The highest tier that is to be told by now.
     pub fn tier(&self, settings: &DeskSettings, now: Time) -> u8 {
         let waited = now.since(self.waits_since());

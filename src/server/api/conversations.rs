@@ -50,10 +50,10 @@ pub(super) async fn list(
     query: Query<ListQuery>,
 ) -> Result<Json<ConversationsShape>, Problem> {
     let wanted = query.into_inner();
-    let narrowed = Narrowed::of(&wanted)?;
+    let (now, rules) = (site.clock.now(), site.keeper.active());
+    let narrowed = Narrowed::of(&wanted, rules.set.settings(), now)?;
     let query = narrowed.apply(store_query(wanted, &caller)?)?;
     let page = site.store.conversations(&query).await?;
-    let (now, rules) = (site.clock.now(), site.keeper.active());
     let next = page
         .conversations
         .last()

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use memchr::memmem::Finder;
-
 use super::cursor;
 use super::shapes::ListQuery;
+use crate::desk::reopens;
+use crate::model::desk::DeskSettings;
 use crate::model::entry::Priority;
 use crate::model::{AgentName, Conversation, Time};
 use crate::rules::normalize;
@@ -18,12 +18,16 @@ const LONGEST_SEARCH: usize = 100;
 /// The words for the orders.
 const BY_UPDATE: &str = "updated";
 const BY_URGENCY: &str = "urgency";
+/// The word for what cannot wait until people are back.
+const BY_REOPENING: &str = "reopening";
 
 /// What a list is narrowed to, and its order.
 pub(super) struct Narrowed {
     owner: Option<AgentName>,
     priorities: Vec<Priority>,
     tag: Option<Box<str>>,
+    closes_by: Option<Time>,
+    missed: bool,
     search: Option<Search>,
     order: Order,
 }
@@ -33,7 +37,11 @@ impl Narrowed {
     ///
     /// # Errors
     /// 400, naming the parameter that cannot be understood.
-    pub(super) fn of(query: &ListQuery) -> Result<Self, Problem> {
+    pub(super) fn of(
+        query: &ListQuery,
+        settings: &DeskSettings,
+        now: Time,
+    ) -> Result<Self, Problem> {
         let bad = |what: &str| Problem::new(Code::BadRequest, what.to_owned());
         let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let owner = set(&query.owner)
@@ -48,7 +56,7 @@ impl Narrowed {
             .collect();
         let order = match query.sort.as_deref().unwrap_or("") {
             "" | BY_UPDATE => Order::Updated,
-            BY_URGENCY => Order::Ranked(Arc::new(urgency)),
+            BY_URGENCY => Order::Urgency,
             _ => return Err(bad("`sort` is `updated` or `urgency`")),
         };
         let wanted = set(&query.q).filter(|text| !text.trim().is_empty());
@@ -58,7 +66,21 @@ impl Narrowed {
         {
             return Err(bad(&format!("`q` has at most {LONGEST_SEARCH} characters")));
         }
+        let closes_by = match query.closing.as_deref().unwrap_or("") {
+            "" => None,
+            // People who are always there miss no window.
+            BY_REOPENING => Some(reopens(settings, now).unwrap_or_default()),
+            time => {
+                let time: Option<jiff::Timestamp> = time.parse().ok();
+                Some(
+                    time.ok_or_else(|| bad("`closing` is `reopening` or a time"))?
+                        .into(),
+                )
+            }
+        };
         Ok(Self {
+            closes_by,
+            missed: query.missed,
             owner,
             priorities: priorities
                 .ok_or_else(|| bad("`priority` has a word that is no priority"))?,
@@ -77,11 +99,13 @@ impl Narrowed {
             owner,
             priorities,
             tag,
+            closes_by,
+            missed,
             search,
             order,
         } = self;
-        let is_ranked = matches!(order, Order::Ranked(_));
-        if query.after.is_some() && is_ranked != query.after_level.is_some() {
+        let has_level = order == Order::Urgency;
+        if query.after.is_some() && has_level != query.after_level.is_some() {
             return Err(Problem::new(
                 Code::BadRequest,
                 "`cursor` is of another `sort`",
@@ -91,6 +115,8 @@ impl Narrowed {
             owner,
             priorities,
             tag,
+            closes_by,
+            missed,
             search,
             order,
             ..query
@@ -100,10 +126,10 @@ impl Narrowed {
 
 /// The cursor behind this conversation.
 pub(super) fn cursor_after(query: &Query, last: &Conversation) -> String {
-    match &query.order {
+    match query.order {
         Order::Updated => cursor::write(None, last.updated_at, last.id),
-        Order::Ranked(rank) => {
-            let (level, time) = rank(last);
+        Order::Urgency => {
+            let (level, time) = last.urgency();
             cursor::write(Some(level), time, last.id)
         }
     }
@@ -119,43 +145,31 @@ fn priority(word: &str) -> Option<Priority> {
     }
 }
 
-/// What presses most: danger, then promises that were broken, then the priority; of one level, the window that shuts first. One
-/// that has shut comes before those that are open; where there is none, it counts since when somebody waits.
-fn urgency(conversation: &Conversation) -> (u8, Time) {
-    let desk = conversation.desk();
-    let level = match conversation.priority {
-        Priority::Urgent => 0,
-        _ if desk.is_breached => 1,
-        Priority::High => 2,
-        Priority::Normal => 3,
-        Priority::Low => 4,
-    };
-    let until = conversation.window.closes_at();
-    let since = desk.asked_at.unwrap_or(conversation.opened_at);
-    (level, until.unwrap_or(since))
+/// Looks for a text: among the words of a conversation, at the beginning of the openid, and as the alias.
+fn search(text: &str) -> Search {
+    let text = text.trim();
+    let words = normalize(text);
+    Search {
+        alias: alias_number(&words),
+        // Openids are letters, digits, `-` and `_`.
+        openid: text.is_ascii().then(|| text.into()),
+        words: words.into(),
+    }
 }
 
-/// Looks for a text: in what people call the follower, remark and tags, and in the newest message, both in their normal form, at the beginning
-/// of the openid, and as the alias.
-fn search(text: &str) -> Search {
-    let text = text.trim().to_owned();
-    let wanted = normalize(&text);
-    let finder = Finder::new(wanted.as_bytes()).into_owned();
-    let alias = alias_number(&wanted);
-    Search(Arc::new(move |conversation| {
-        let holds = |text: &str| {
-            !finder.needle().is_empty() && finder.find(normalize(text).as_bytes()).is_some()
-        };
-        let follower = &conversation.follower;
-        follower.as_str().starts_with(&text)
-            || alias.is_some_and(|alias| alias == follower.alias_number())
-            || conversation.desk().remark.as_deref().is_some_and(holds)
-            || conversation.tags().iter().any(|tag| holds(tag))
-            || conversation
-                .last_message
-                .as_ref()
-                .is_some_and(|last| holds(&last.text))
-    }))
+/// By which words a conversation is found: what people call the follower, remark and tags, and the newest message, in their
+/// normal form.
+pub(in crate::server) fn words(conversation: &Conversation) -> Arc<str> {
+    let remark = conversation.desk().remark.as_deref();
+    let tags = conversation.tags().iter().map(|tag| &**tag);
+    let last = conversation.last_message.as_ref().map(|last| &*last.text);
+    let mut words = String::new();
+    for text in remark.into_iter().chain(tags).chain(last) {
+        words.push_str(&normalize(text));
+        // Nothing is found that goes from one into the next.
+        words.push('\n');
+    }
+    words.into()
 }
 
 /// The number in `粉丝 7F3A`, or alone; the text is in its normal form.
@@ -170,7 +184,7 @@ fn alias_number(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AccountName, ConversationId, Message, OpenId, TurnKey};
+    use crate::model::{AccountName, ConversationId, Message, OpenId, Time, TurnKey};
     use crate::model::{By, Delivery, Direction, MessageId, Remembered};
 
     const NOW: Time = Time::from_millis(1_718_200_000_000);
@@ -205,6 +219,16 @@ mod tests {
             tags: vec!["VIP 客户".into()],
             ..Remembered::default()
         }));
+        let is_found = |text: &str| {
+            let Search {
+                words: wanted,
+                openid,
+                alias,
+            } = search(text);
+            !wanted.is_empty() && words(&li).contains(&*wanted)
+                || openid.is_some_and(|openid| li.follower.as_str().starts_with(&*openid))
+                || alias == Some(li.follower.alias_number())
+        };
         let alias = li.follower.alias();
         for found in [
             "密码",
@@ -218,10 +242,18 @@ mod tests {
             alias.trim_start_matches("粉丝 "),
             &alias.to_lowercase(),
         ] {
-            assert!((search(found).0)(&li), "{found}");
+            assert!(is_found(found), "{found}");
         }
-        for other in ["密码错", "oliab", "LiAb", "!", "粉丝", "粉丝 7F3"] {
-            assert!(!(search(other).0)(&li), "{other}");
+        for other in [
+            "密码错",
+            "oliab",
+            "LiAb",
+            "!",
+            "粉丝",
+            "粉丝 7F3",
+            "客户 请问",
+        ] {
+            assert!(!is_found(other), "{other}");
         }
     }
 
@@ -237,7 +269,7 @@ mod tests {
             .message(NOW.plus(std::time::Duration::from_secs(90)));
         urgent.priority = Priority::Urgent;
         let mut all = [late, early, urgent];
-        all.sort_by_key(urgency);
+        all.sort_by_key(Conversation::urgency);
         let order = all.map(|conversation| conversation.follower.to_string());
         assert_eq!(order, ["c", "a", "b"]);
     }

@@ -11,6 +11,7 @@ mod conversations;
 mod cursor;
 mod duty;
 mod events;
+mod incidents;
 mod listing;
 mod media;
 mod new_reply;
@@ -36,6 +37,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::server::Server;
 
 pub(super) use self::events::Events;
+pub(super) use self::listing::words;
 use super::body;
 use super::error::{Code, Problem};
 
@@ -168,6 +170,8 @@ pub(super) fn routes(prefix: &str) -> impl HttpServiceFactory + 'static {
                 .route(web::patch().to(single_rule::change))
                 .route(web::delete().to(single_rule::remove)),
         )
+        .service(resource("/incidents", "GET").route(web::get().to(incidents::list)))
+        .service(resource("/incidents/{id}", "PATCH").route(web::patch().to(incidents::edit)))
         .service(resource("/canned", "GET").route(web::get().to(canned::list)))
         .service(resource("/alerts/channels", "GET").route(web::get().to(alerts::channels)))
         .service(
@@ -288,6 +292,8 @@ async fn json_body_up_to<T: DeserializeOwned>(
         alerts::resend,
         try_out::try_out,
         canned::list,
+        incidents::list,
+        incidents::edit,
         backtest::backtest,
     )
 )]

@@ -219,6 +219,12 @@ pub(super) struct ListQuery {
     pub(super) priority: Option<String>,
     /// With this tag.
     pub(super) tag: Option<String>,
+    /// `reopening`: with an answer owed and a window that ends before people are back after the next closing time; or a
+    /// time, by which the window ends.
+    pub(super) closing: Option<String>,
+    /// `true`: ended without an answer, and nobody has acknowledged that.
+    #[serde(default)]
+    pub(super) missed: bool,
     /// `updated`: the newest `updated_at` first, the default; `urgency`: the highest priority, then the window that ends first.
     pub(super) sort: Option<String>,
     /// `next` of the page before.

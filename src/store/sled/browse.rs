@@ -4,50 +4,146 @@
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use crate::model::{AccountName, Conversation, ConversationId, Time};
-use crate::store::{Order, Page, Query, Search};
+use parking_lot::Mutex;
 
-use super::desk::is_listed;
-use super::seats::Seats;
+use crate::model::{AccountName, Conversation, ConversationId, State};
+use crate::store::{Order, Page, Query, WordsOf};
 
-/// See [`crate::store::Store::conversations`]. Looks at no more conversations than it must: at the newest of each list where
-/// people take care of all that are wanted, at every one else. Keeps only a page of them.
+use super::desk::{Key, Needle, is_listed};
+use super::seats::{Seat, Seats};
+
+/// How many batches one thread looks at before others help.
+const ALONE: usize = 8;
+/// The most threads that look through conversations for one page.
+const THREADS: usize = 4;
+
+/// See [`crate::store::Store::conversations`]. Looks at no more conversations than it must: at the first of each list where
+/// people take care of all that are wanted, at every one else, with several threads where there are many. Keeps only a page.
 pub(super) fn page(seats: &Seats, query: &Query) -> Page {
-    let mut first = First::new(query.limit.saturating_add(1));
+    let most = query.limit.saturating_add(1);
     let after = query
         .after
-        .map(|(time, id)| Key::new(query, (query.after_level.unwrap_or(0), time), id));
-    // Whether one that stands further behind may be wanted.
-    let mut offer = |conversation: &Arc<Conversation>| {
-        let key = Key::of(query, conversation);
-        let is_wanted = first.wants(key);
-        if is_wanted && after.is_none_or(|after| key > after) && fits(query, conversation) {
-            first.add(key, conversation);
-        }
-        is_wanted
-    };
+        .map(|(time, id)| Key::at(query.order, (query.after_level.unwrap_or(0), time), id));
+    let words_of = seats.words_of();
+    let new = || First::new(query, after, most, words_of.as_deref());
     if let Some(follower) = &query.follower {
+        let mut first = new();
         for account in accounts(seats, query) {
-            if let Some(seat) = seats.find(&account, follower)
-                && let Some(conversation) = &seat.live.lock().conversation
-            {
-                offer(conversation);
+            if let Some(seat) = seats.find(&account, follower) {
+                first.look(&seat);
             }
         }
-    } else if !query.states.is_empty() && query.states.iter().all(|state| is_listed(*state)) {
-        let is_newest_first = matches!(query.order, Order::Updated);
-        let behind = query.after.filter(|_| is_newest_first);
-        for state in &query.states {
-            seats.desk.newest(*state, behind, |conversation| {
-                offer(conversation) || !is_newest_first
-            });
-        }
-    } else {
-        seats.each(|conversation| {
-            offer(conversation);
-        });
+        return page_of(vec![first], query.limit);
     }
-    first.page(query.limit)
+    let is_in_lists = |states: &[State]| states.iter().all(|state| is_listed(*state));
+    let walk = Walk {
+        seats,
+        query,
+        after,
+        needle: query.search.as_ref().map(Needle::new),
+        is_in_lists: !query.states.is_empty() && is_in_lists(&query.states),
+        place: Mutex::new(WalkPlace {
+            next: 0,
+            behind: after,
+        }),
+    };
+    let mut alone = new();
+    if walk.look(&mut alone, ALONE) {
+        return page_of(vec![alone], query.limit);
+    }
+    let helpers = std::thread::available_parallelism().map_or(1, usize::from);
+    let helpers = helpers.min(THREADS).saturating_sub(1);
+    let found = std::thread::scope(|scope| {
+        let helping: Vec<_> = (0..helpers)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut first = new();
+                    walk.look(&mut first, usize::MAX);
+                    first
+                })
+            })
+            .collect();
+        walk.look(&mut alone, usize::MAX);
+        let helped = helping.into_iter().filter_map(|help| help.join().ok());
+        helped.chain([alone]).collect()
+    });
+    page_of(found, query.limit)
+}
+
+/// A way through the conversations that several threads go together.
+struct Walk<'a> {
+    seats: &'a Seats,
+    query: &'a Query,
+    after: Option<Key>,
+    needle: Option<Needle>,
+    /// Whether all that are wanted stand in lists.
+    is_in_lists: bool,
+    place: Mutex<WalkPlace>,
+}
+
+struct WalkPlace {
+    /// Which state's list, or which table.
+    next: usize,
+    behind: Option<Key>,
+}
+
+impl Walk<'_> {
+    /// Looks at so many batches; whether that were all.
+    fn look(&self, first: &mut First<'_>, batches: usize) -> bool {
+        let mut seats = Vec::new();
+        for _ in 0..batches {
+            seats.clear();
+            let Some(list) = self.next(first, &mut seats) else {
+                return true;
+            };
+            for (key, seat) in &seats {
+                // Those behind stand further behind still.
+                if key.is_some_and(|key| !first.wants(key)) {
+                    self.leave(list);
+                    break;
+                }
+                first.look(seat);
+            }
+        }
+        false
+    }
+
+    /// The next batch of those that may be wanted, and the list that it is of.
+    fn next(&self, first: &First<'_>, to: &mut Vec<(Option<Key>, Arc<Seat>)>) -> Option<usize> {
+        let mut place = self.place.lock();
+        if !self.is_in_lists {
+            let table = place.next;
+            place.next += 1;
+            drop(place);
+            let is_there = self.seats.table_into(table, |seat| {
+                if first.may_want(seat) {
+                    to.push((None, Arc::clone(seat)));
+                }
+            });
+            return is_there.then_some(table);
+        }
+        loop {
+            let list = place.next;
+            let state = *self.query.states.get(list)?;
+            let (order, needle) = (self.query.order, self.needle.as_ref());
+            let desk = &self.seats.desk;
+            if let Some(last) = desk.next(state, order, place.behind, needle, to) {
+                place.behind = Some(last);
+                return Some(list);
+            }
+            place.next += 1;
+            place.behind = self.after;
+        }
+    }
+
+    /// Nothing further is wanted of this list.
+    fn leave(&self, list: usize) {
+        let mut place = self.place.lock();
+        if self.is_in_lists && place.next == list {
+            place.next += 1;
+            place.behind = self.after;
+        }
+    }
 }
 
 /// The accounts in which a follower is looked for.
@@ -64,56 +160,38 @@ fn accounts(seats: &Seats, query: &Query) -> Vec<AccountName> {
 
 fn fits(query: &Query, conversation: &Conversation) -> bool {
     let has_tag = |wanted: &str| conversation.tags().iter().any(|tag| **tag == *wanted);
-    let is_found = |search: &Search| (search.0)(conversation);
     (query.states.is_empty() || query.states.contains(&conversation.state))
         && (query.accounts.is_empty() || query.accounts.contains(&conversation.account))
         && (query.priorities.is_empty() || query.priorities.contains(&conversation.priority))
         && (query.owner.is_none() || query.owner == conversation.owner)
         && query.tag.as_deref().is_none_or(has_tag)
-        && query.search.as_ref().is_none_or(is_found)
+        && query.closes_by.is_none_or(|by| conversation.closes_by(by))
+        && (!query.missed || conversation.desk().is_missed)
 }
 
-/// Where a conversation stands: the least comes first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    level: u8,
-    time: i64,
-    id: [u8; 16],
-}
-
-impl Key {
-    fn of(query: &Query, conversation: &Conversation) -> Self {
-        let place = match &query.order {
-            Order::Updated => (0, conversation.updated_at),
-            Order::Ranked(rank) => rank(conversation),
-        };
-        Self::new(query, place, conversation.id)
-    }
-
-    fn new(query: &Query, (level, time): (u8, Time), id: ConversationId) -> Self {
-        let (time, id) = (time.millis(), *id.bytes());
-        match query.order {
-            // The newest first.
-            Order::Updated => Self {
-                level: 0,
-                time: !time,
-                id: id.map(|byte| !byte),
-            },
-            Order::Ranked(_) => Self { level, time, id },
-        }
-    }
-}
-
-/// The first so many conversations.
-struct First {
+/// The first so many conversations that fit.
+struct First<'a> {
+    query: &'a Query,
+    after: Option<Key>,
     most: usize,
+    needle: Option<Needle>,
+    words_of: Option<&'a WordsOf>,
     heap: BinaryHeap<Standing>,
 }
 
-impl First {
-    fn new(most: usize) -> Self {
+impl<'a> First<'a> {
+    fn new(
+        query: &'a Query,
+        after: Option<Key>,
+        most: usize,
+        words_of: Option<&'a WordsOf>,
+    ) -> Self {
         Self {
+            query,
+            after,
             most,
+            needle: query.search.as_ref().map(Needle::new),
+            words_of,
             heap: BinaryHeap::new(),
         }
     }
@@ -122,7 +200,42 @@ impl First {
         self.heap.len() < self.most || self.heap.peek().is_some_and(|last| key < last.key)
     }
 
-    fn add(&mut self, key: Key, conversation: &Arc<Conversation>) {
+    /// Whether a conversation may be wanted, as far as can be seen without a lock.
+    fn may_want(&self, seat: &Seat) -> bool {
+        let Some(glance) = seat.glance() else {
+            return false;
+        };
+        let states = &self.query.states;
+        let is_wanted = states.is_empty() || states.contains(&glance.state);
+        // Of one moment there may be several.
+        let newest = ConversationId::from_bytes([u8::MAX; 16]);
+        is_wanted
+            && (self.query.order != Order::Updated
+                || self.wants(Key::at(Order::Updated, (0, glance.updated_at), newest)))
+    }
+
+    fn is_found(&self, conversation: &Conversation) -> bool {
+        let Some(needle) = &self.needle else {
+            return true;
+        };
+        let words = self.words_of.map(|words| words(conversation));
+        needle.is_in(&conversation.follower, words.as_deref().unwrap_or(""))
+    }
+
+    fn look(&mut self, seat: &Seat) {
+        let live = seat.live.lock();
+        let Some(conversation) = &live.conversation else {
+            return;
+        };
+        let key = Key::of(self.query.order, conversation);
+        let is_behind = self.after.is_none_or(|after| key > after);
+        if !is_behind
+            || !self.wants(key)
+            || !fits(self.query, conversation)
+            || !self.is_found(conversation)
+        {
+            return;
+        }
         self.heap.push(Standing {
             key,
             conversation: Arc::clone(conversation),
@@ -131,18 +244,19 @@ impl First {
             self.heap.pop();
         }
     }
+}
 
-    fn page(self, limit: usize) -> Page {
-        let mut sorted = self.heap.into_sorted_vec();
-        // One that changed its state meanwhile may have been seen in two lists.
-        let mut seen = ahash::AHashSet::with_capacity(sorted.len());
-        let more = sorted.len() > limit;
-        sorted.retain(|standing| seen.insert(standing.conversation.id));
-        let conversations = sorted.into_iter().map(|standing| standing.conversation);
-        Page {
-            conversations: conversations.take(limit).collect(),
-            more,
-        }
+fn page_of(found: Vec<First<'_>>, limit: usize) -> Page {
+    let mut sorted: Vec<Standing> = found.into_iter().flat_map(|first| first.heap).collect();
+    sorted.sort_unstable();
+    // One that changed meanwhile may have been seen twice.
+    let mut seen = ahash::AHashSet::with_capacity(sorted.len());
+    sorted.retain(|standing| seen.insert(standing.conversation.id));
+    let more = sorted.len() > limit;
+    let conversations = sorted.into_iter().map(|standing| standing.conversation);
+    Page {
+        conversations: conversations.take(limit).collect(),
+        more,
     }
 }
 

@@ -2,32 +2,66 @@
 //! Owns: one list per state, what the figures are made of. Uses: seats. Never: looks at conversations that rules alone answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use memchr::memmem::Finder;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::model::conversation::HELD_FOR;
 use crate::model::entry::Priority;
-use crate::model::{AccountName, Conversation, ConversationId, Delivery, State, Time};
-use crate::store::{DeskFigures, WINDOW_CLOSING};
+use crate::model::{AccountName, Conversation, ConversationId, Delivery, OpenId, State, Time};
+use crate::store::{DeskFigures, Order, Search, WINDOW_CLOSING, WordsOf};
 
 use super::seats::Seat;
 
-/// How many of a list are looked at under one lock.
+/// How many of a list are taken under one lock.
 const BATCH: usize = 256;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
-/// A place in a list: when it changed last, and which.
-pub(super) type Place = (Time, ConversationId);
+/// A place in a list: the least comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    level: u8,
+    time: i64,
+    id: [u8; 16],
+}
+
+impl Key {
+    /// The place of a conversation in this order.
+    pub(super) fn of(order: Order, conversation: &Conversation) -> Self {
+        let place = match order {
+            Order::Updated => (0, conversation.updated_at),
+            Order::Urgency => conversation.urgency(),
+        };
+        Self::at(order, place, conversation.id)
+    }
+
+    /// The place of what has this level, time and id.
+    pub(super) fn at(order: Order, (level, time): (u8, Time), id: ConversationId) -> Self {
+        let (time, id) = (time.millis(), *id.bytes());
+        match order {
+            // The newest first.
+            Order::Updated => Self {
+                level: 0,
+                time: !time,
+                id: id.map(|byte| !byte),
+            },
+            Order::Urgency => Self { level, time, id },
+        }
+    }
+}
 
 /// What the lists and figures know of one conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
     state: State,
-    place: Place,
+    id: ConversationId,
+    newest: Key,
+    pressing: Key,
     priority: Priority,
     /// Since when somebody waits.
     since: Time,
@@ -35,11 +69,13 @@ pub(super) struct Standing {
     closes: Option<i64>,
     /// The hours in which its held answers were written.
     held: SmallVec<[i64; 2]>,
+    /// By which it is found.
+    words: Arc<str>,
 }
 
 impl Standing {
     /// `None` for what rules alone answer.
-    pub(super) fn of(conversation: &Conversation) -> Option<Self> {
+    pub(super) fn of(conversation: &Conversation, words: Option<&WordsOf>) -> Option<Self> {
         let state = conversation.state;
         if !is_listed(state) && conversation.pushes.is_empty() {
             return None;
@@ -50,13 +86,18 @@ impl Standing {
         let held = pushes.filter(|push| push.state == Delivery::Held);
         Some(Self {
             state,
-            place: (conversation.updated_at, conversation.id),
+            id: conversation.id,
+            newest: Key::of(Order::Updated, conversation),
+            pressing: Key::of(Order::Urgency, conversation),
             priority: conversation.priority,
             since: desk.asked_at.unwrap_or(conversation.opened_at),
             closes: until
                 .filter(|_| desk.asked_at.is_some())
                 .map(|until| until.millis().div_euclid(MINUTE)),
             held: held.map(|push| push.at.millis().div_euclid(HOUR)).collect(),
+            words: words
+                .filter(|_| is_listed(state))
+                .map_or_else(Arc::default, |words| words(conversation)),
         })
     }
 }
@@ -66,15 +107,60 @@ pub(super) const fn is_listed(state: State) -> bool {
     !matches!(state, State::Bot | State::Closed)
 }
 
+/// What is looked for, made ready.
+pub(super) struct Needle {
+    words: Option<Finder<'static>>,
+    openid: Option<Box<str>>,
+    alias: Option<u16>,
+}
+
+impl Needle {
+    pub(super) fn new(search: &Search) -> Self {
+        let words = Some(search.words.as_bytes()).filter(|words| !words.is_empty());
+        Self {
+            words: words.map(|words| Finder::new(words).into_owned()),
+            openid: search.openid.clone(),
+            alias: search.alias,
+        }
+    }
+
+    /// Whether it is found with this follower or these words.
+    pub(super) fn is_in(&self, follower: &OpenId, words: &str) -> bool {
+        let finder = self.words.as_ref();
+        finder.is_some_and(|finder| finder.find(words.as_bytes()).is_some())
+            || self
+                .openid
+                .as_ref()
+                .is_some_and(|wanted| follower.as_str().starts_with(&**wanted))
+            || self
+                .alias
+                .is_some_and(|alias| alias == follower.alias_number())
+    }
+}
+
 /// All lists and figures.
 #[derive(Default)]
 pub(super) struct Desk {
     inner: Mutex<Inner>,
 }
 
+/// The conversations in one state, in each order.
+#[derive(Default)]
+struct Lists {
+    newest: BTreeMap<Key, Listed>,
+    pressing: BTreeMap<Key, Listed>,
+}
+
+/// A conversation in a list. Its words stand here: a search through all of them is quick because it locks none.
+#[derive(Clone)]
+struct Listed {
+    seat: Arc<Seat>,
+    words: Arc<str>,
+}
+
 #[derive(Default)]
 struct Inner {
-    lists: AHashMap<State, BTreeMap<Place, Arc<Seat>>>,
+    lists: AHashMap<State, Lists>,
     figures: AHashMap<AccountName, Figures>,
 }
 
@@ -93,14 +179,30 @@ impl Desk {
             return;
         }
         let mut inner = self.inner.lock();
-        if let Some(old) = old.filter(|old| is_listed(old.state))
-            && let Some(list) = inner.lists.get_mut(&old.state)
-        {
-            list.remove(&old.place);
-        }
-        if let Some(new) = new.filter(|new| is_listed(new.state)) {
-            let list = inner.lists.entry(new.state).or_default();
-            list.insert(new.place, Arc::clone(seat));
+        let listed = |standing: Option<&Standing>| {
+            standing
+                .filter(|standing| is_listed(standing.state))
+                .map(|standing| (standing.state, standing.newest, standing.pressing))
+        };
+        let words =
+            |standing: Option<&Standing>| standing.map(|standing| Arc::clone(&standing.words));
+        let (was, is) = (listed(old), listed(new));
+        if was != is || words(old) != words(new) {
+            if let Some((state, newest, pressing)) = was
+                && let Some(lists) = inner.lists.get_mut(&state)
+            {
+                lists.newest.remove(&newest);
+                lists.pressing.remove(&pressing);
+            }
+            if let Some((state, newest, pressing)) = is {
+                let lists = inner.lists.entry(state).or_default();
+                let listed = Listed {
+                    seat: Arc::clone(seat),
+                    words: words(new).unwrap_or_default(),
+                };
+                lists.newest.insert(newest, listed.clone());
+                lists.pressing.insert(pressing, listed);
+            }
         }
         if !inner.figures.contains_key(&seat.account) {
             inner
@@ -112,44 +214,31 @@ impl Desk {
         }
     }
 
-    /// Shows the conversations in this state that stand behind a place, newest first, until `each` has enough. Ones that
-    /// change meanwhile may be missed: they stand in front then.
-    pub(super) fn newest(
+    /// Looks at the next few of those in this state that stand behind a place, and takes those that are looked for. The place
+    /// of the last; `None` when there are no more. Ones that change meanwhile may be missed, or come again.
+    pub(super) fn next(
         &self,
         state: State,
-        behind: Option<Place>,
-        mut each: impl FnMut(&Arc<Conversation>) -> bool,
-    ) {
-        let mut behind = behind;
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            {
-                let inner = self.inner.lock();
-                let Some(list) = inner.lists.get(&state) else {
-                    return;
-                };
-                let seats = match behind {
-                    Some(place) => list.range(..place),
-                    None => list.range(..),
-                };
-                let seats = seats.rev().take(BATCH);
-                batch.extend(seats.map(|(place, seat)| (*place, Arc::clone(seat))));
-            }
-            let is_last = batch.len() < BATCH;
-            for (place, seat) in batch.drain(..) {
-                behind = Some(place);
-                let live = seat.live.lock();
-                if let Some(known) = live.conversation.as_ref()
-                    && known.state == state
-                    && !each(known)
-                {
-                    return;
-                }
-            }
-            if is_last {
-                return;
+        order: Order,
+        behind: Option<Key>,
+        needle: Option<&Needle>,
+        to: &mut Vec<(Option<Key>, Arc<Seat>)>,
+    ) -> Option<Key> {
+        let inner = self.inner.lock();
+        let lists = inner.lists.get(&state)?;
+        let list = match order {
+            Order::Updated => &lists.newest,
+            Order::Urgency => &lists.pressing,
+        };
+        let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut last = None;
+        for (key, listed) in list.range((from, Bound::Unbounded)).take(BATCH) {
+            last = Some(*key);
+            if needle.is_none_or(|needle| needle.is_in(&listed.seat.follower, &listed.words)) {
+                to.push((Some(*key), Arc::clone(&listed.seat)));
             }
         }
+        last
     }
 
     /// An account's figures at this time, without the counts.
@@ -165,7 +254,7 @@ impl Desk {
 impl Figures {
     fn replace(&mut self, old: Option<&Standing>, new: Option<&Standing>) {
         let waits = |standing: &&Standing| standing.state == State::Waiting;
-        let place = |standing: &Standing| (standing.since, standing.place.1);
+        let place = |standing: &Standing| (standing.since, standing.id);
         let key = |standing: Option<&Standing>| {
             standing
                 .filter(waits)

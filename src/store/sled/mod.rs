@@ -18,6 +18,7 @@ mod first_format;
 mod forgetting;
 mod format;
 mod history;
+mod incidents;
 mod journal;
 mod lanes;
 mod ledger;
@@ -52,6 +53,7 @@ use tracing::Span;
 use self::shared::{Shared, blocking, durable, on_disk, written};
 use crate::model::alert::Alert;
 use crate::model::entry::{Push, Settled};
+use crate::model::incident::{Incident, IncidentEdit};
 use crate::model::media::Sha256Hash;
 use crate::model::notice::{ChannelRecord, DeadNotice, Notice, Raised, SettledNotice};
 use crate::model::{
@@ -61,7 +63,7 @@ use crate::model::{
 };
 use crate::store::{
     ActError, Acted, AlarmOf, ChangedUser, Changes, Claim, DeskFigures, Error, Health, Page, Past,
-    Pieces, Pin, Query, Revision, Store, Taken, Ticket, UserError,
+    Pieces, Pin, Query, Revision, Store, Taken, Ticket, UserError, WordsOf,
 };
 
 pub use self::settings::{BeforeIo, Io, Settings};
@@ -582,6 +584,10 @@ impl Store for SledStore {
         self.shared.seats.set_alarms(alarm);
     }
 
+    fn set_words(&self, words: WordsOf) {
+        self.shared.seats.set_words(words);
+    }
+
     fn due(&self, now: Time, limit: usize) -> Vec<Arc<Conversation>> {
         self.shared.seats.alarmed(now, limit)
     }
@@ -596,6 +602,28 @@ impl Store for SledStore {
 
     fn load(&self, agent: &AgentName) -> usize {
         self.shared.seats.load(agent)
+    }
+
+    async fn keep_incident(&self, incident: Incident) -> Result<(), Error> {
+        on_disk(&self.shared, move |disk| incidents::keep(disk, &incident)).await
+    }
+
+    async fn edit_incident(
+        &self,
+        id: TurnKey,
+        edit: IncidentEdit,
+        by: &AgentName,
+        now: Time,
+    ) -> Result<Option<(Incident, Incident)>, Error> {
+        let by = by.clone();
+        on_disk(&self.shared, move |disk| {
+            incidents::edit(disk, id, &edit, &by, now)
+        })
+        .await
+    }
+
+    async fn incidents(&self) -> Result<Vec<Incident>, Error> {
+        blocking(&self.shared, |shared| incidents::all(&shared.disk)).await
     }
 
     async fn mark(&self, name: &str, at: Time) -> Result<(), Error> {

@@ -5,7 +5,7 @@
 //! held while a seat is being locked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use ahash::RandomState;
 use arc_swap::ArcSwapOption;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::model::entry::Priority;
 use crate::model::{AccountName, AgentName, Conversation, ConversationId, OpenId, State, Time};
-use crate::store::{AlarmOf, DeskFigures};
+use crate::store::{AlarmOf, DeskFigures, WordsOf};
 
 use super::desk::{Desk, Standing, is_listed};
 use super::feed::Feed;
@@ -31,6 +31,8 @@ pub(super) struct Seat {
     pub(super) follower: OpenId,
     /// Where the writer keeps it; the writer's own.
     row: AtomicU32,
+    /// State and time of the last change, to be seen without a lock.
+    glance: AtomicU64,
     pub(super) live: Mutex<Live>,
 }
 
@@ -39,8 +41,43 @@ impl Seat {
         Some(self.row.load(Ordering::Relaxed)).filter(|row| *row != NO_ROW)
     }
 
+    pub(super) fn glance(&self) -> Option<Glance> {
+        Glance::unpack(self.glance.load(Ordering::Relaxed))
+    }
+
     pub(super) fn set_row(&self, row: Option<u32>) {
         self.row.store(row.unwrap_or(NO_ROW), Ordering::Relaxed);
+    }
+}
+
+/// What can be seen of a conversation without a lock. It may have changed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Glance {
+    pub(super) state: State,
+    pub(super) updated_at: Time,
+}
+
+impl Glance {
+    /// The time in the upper bits, the state's place in [`State::ALL`], from 1, in the lower four; 0 for nobody.
+    fn pack(conversation: Option<&Conversation>) -> u64 {
+        let Some(conversation) = conversation else {
+            return 0;
+        };
+        let states = State::ALL.iter();
+        let place = states
+            .map(|(state, _)| *state)
+            .position(|state| state == conversation.state);
+        let place = place.and_then(|place| u64::try_from(place + 1).ok());
+        let time = u64::try_from(conversation.updated_at.millis()).unwrap_or(0);
+        time << 4 | place.unwrap_or(0)
+    }
+
+    fn unpack(packed: u64) -> Option<Self> {
+        let place = usize::try_from(packed & 0xF).ok()?.checked_sub(1)?;
+        Some(Self {
+            state: State::ALL.get(place)?.0,
+            updated_at: Time::from_millis(i64::try_from(packed >> 4).ok()?),
+        })
     }
 }
 
@@ -100,6 +137,8 @@ pub(super) struct Seats {
     pub(super) alarms: Schedule<Alarm>,
     /// When something happens to a conversation by itself.
     alarm_of: ArcSwapOption<AlarmOf>,
+    /// By which words conversations are found.
+    words_of: ArcSwapOption<WordsOf>,
     pub(super) desk: Desk,
     pub(super) feed: Feed,
 }
@@ -118,6 +157,7 @@ impl Seats {
             outbox: Trays::default(),
             alarms: Schedule::default(),
             alarm_of: ArcSwapOption::empty(),
+            words_of: ArcSwapOption::empty(),
             desk: Desk::default(),
             feed: Feed::new(),
             hasher,
@@ -150,6 +190,7 @@ impl Seats {
                 account: account.clone(),
                 follower: follower.clone(),
                 row: AtomicU32::new(NO_ROW),
+                glance: AtomicU64::new(0),
                 live: Mutex::default(),
             })
         });
@@ -200,7 +241,12 @@ impl Seats {
     ) {
         let after = Known::of(next.as_deref());
         let due = next.as_deref().and_then(Due::of);
-        let standing = next.as_deref().and_then(Standing::of);
+        let words = self.words_of.load();
+        let standing = next
+            .as_deref()
+            .and_then(|next| Standing::of(next, words.as_deref()));
+        let glance = Glance::pack(next.as_deref());
+        seat.glance.store(glance, Ordering::Relaxed);
         live.conversation = next;
         live.last = last;
         self.count(&seat.account, before.state, after.state);
@@ -254,6 +300,29 @@ impl Seats {
                 self.alarm(&seat, &mut seat.live.lock());
             }
         }
+    }
+
+    /// See [`crate::store::Store::set_words`].
+    pub(super) fn set_words(&self, words_of: WordsOf) {
+        let words_of = Arc::new(words_of);
+        self.words_of.store(Some(Arc::clone(&words_of)));
+        let mut seats = Vec::new();
+        for table in &self.followers {
+            seats.extend(table.lock().iter().cloned());
+            for seat in seats.drain(..) {
+                let mut live = seat.live.lock();
+                let known = live.conversation.as_deref();
+                let standing = known.and_then(|known| Standing::of(known, Some(&words_of)));
+                self.desk
+                    .replace(live.standing.as_deref(), standing.as_ref(), &seat);
+                live.standing = standing.map(Box::new);
+            }
+        }
+    }
+
+    /// By which words conversations are found, if anybody said that.
+    pub(super) fn words_of(&self) -> Option<Arc<WordsOf>> {
+        self.words_of.load_full()
     }
 
     /// See [`crate::store::Store::due`].
@@ -349,6 +418,15 @@ impl Seats {
             }
         }
         all
+    }
+
+    /// Shows the seats of one table; `false` when there are not so many tables.
+    pub(super) fn table_into(&self, table: usize, each: impl FnMut(&Arc<Seat>)) -> bool {
+        let table = self.followers.get(table);
+        if let Some(table) = table {
+            table.lock().iter().for_each(each);
+        }
+        table.is_some()
     }
 
     /// Shows every conversation once; ones that change meanwhile are shown before or after the change.
