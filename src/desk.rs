@@ -1,6 +1,7 @@
 //! Does what the desk does by itself: timers of conversations, alerts, what happens when somebody comes or goes.
 //! Owns: that each happens once, also over a restart, and who is told. Uses: store, rules, model, clock. Never: when a timer is due (the conversation says), how people are told.
 
+mod occasion;
 mod surge;
 
 use std::sync::Arc;
@@ -375,11 +376,9 @@ impl Desk {
         } else {
             reason
         };
-        // Until the timer is noted the version stays: what is told again after a crash has the same identity.
-        let id = format!("{} {} {timer:?}", known.id, known.version);
         let shows_words = settings.alerts.iter().any(|channel| channel.excerpt > 0);
         Some(Alert {
-            id: TurnKey::of_text(&id),
+            id: occasion::of(known, timer),
             kind,
             account: Some(known.account.clone()),
             conversation: Some(known.id),

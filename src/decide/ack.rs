@@ -128,19 +128,14 @@ fn promise(case: &Case<'_>, priority: Priority) -> Option<Box<str>> {
     let hours = settings.hours(sla.clock);
     let shuts = case.window().until(case.now).unwrap_or(case.now);
     if due > shuts {
-        let is_closed_before = hours.is_some_and(|hours| {
-            hours
-                .next_close(case.now)
-                .is_some_and(|closes| closes < due)
-        });
-        return Some(
-            if is_closed_before {
-                WRITE_AGAIN
-            } else {
-                COLLECT
-            }
-            .into(),
-        );
+        let closes = hours.and_then(|hours| hours.next_close(case.now));
+        let is_closed_before = closes.is_some_and(|closes| closes < due);
+        if !is_closed_before {
+            return Some(COLLECT.into());
+        }
+        let opens = hours.and_then(|hours| Some((hours, hours.next_open(closes?)?)));
+        let opens = opens.map(|(hours, opens)| format!("{} ", hours.in_words(opens, case.now)));
+        return Some(format!("{}{WRITE_AGAIN}", opens.unwrap_or_default()).into());
     }
     let spoken = |calendar: &Calendar, at: Time| calendar.in_words(at, case.now);
     match hours {

@@ -83,7 +83,8 @@ impl Plan {
 /// A running shop.
 pub struct Shop {
     pub clock: Clock,
-    pub wechat: Wechat,
+    /// Stops when dropped.
+    _wechat: Wechat,
     pub account: Account,
     /// The further ones, in the plan's order.
     pub others: Vec<Account>,
@@ -197,7 +198,7 @@ impl Shop {
         let account = accounts.remove(0);
         let mut shop = Self {
             clock,
-            wechat,
+            _wechat: wechat,
             account,
             others: accounts,
             variables: plan.variables,

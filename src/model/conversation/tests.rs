@@ -577,3 +577,21 @@ fn an_answer_that_nobody_collected_in_time_holds_nothing_back() {
     let now = START.plus(Duration::from_secs(eight_days));
     assert_eq!(conversation.why_held(true, now), None);
 }
+
+#[test]
+fn people_are_told_anew_of_what_was_given_back_and_that_is_not_late() {
+    let settings = DeskSettings::default();
+    let mut conversation = waiting();
+    let asked = conversation.updated_at;
+    let due = |known: &Conversation, now| known.next_timer(&settings, now);
+    let first = (asked, Timer::Alert { count: 1 });
+    assert_eq!(due(&conversation, asked), Some(first));
+    act(&mut conversation, 1200, "lili", &Act::Claim).unwrap();
+    act(&mut conversation, 1800, "lili", &Act::Release).unwrap();
+    let released = START.plus(Duration::from_secs(1800));
+    let again = (released, Timer::Alert { count: 1 });
+    assert_eq!(due(&conversation, released), Some(again));
+    // Only a server that did not run is late.
+    let later = released.plus(Duration::from_secs(3600));
+    assert_eq!(due(&conversation, later), Some(again));
+}

@@ -172,7 +172,11 @@ impl Conversation {
         let told = self.desk().alerts;
         let repeat = &settings.sla_of(self.priority).repeat;
         let start = self.waits_since();
-        let due = start.plus(nth(repeat, told)?);
+        let mut due = start.plus(nth(repeat, told)?);
+        if told == 0 {
+            // It was given back, or has become more urgent: news of now, not of when it was asked.
+            due = due.max(self.updated_at);
+        }
         let count = (told + 1..u16::MAX)
             .take_while(|count| nth(repeat, *count).is_some_and(|after| start.plus(after) <= now))
             .last()

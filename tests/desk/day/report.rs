@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use serde_json::Value;
 
-use super::restaurant::{CHANNELS, Restaurant, as_read, on_the_wall};
+use super::restaurant::{CHANNELS, Restaurant, as_read};
 use super::shown;
 
 /// Counters that are in the report, each with every label it has.
@@ -131,7 +131,7 @@ impl Report {
     fn alerts(&mut self, here: &Restaurant) {
         self.line("\n# alerts");
         let mut usual: BTreeMap<String, usize> = BTreeMap::new();
-        let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        let mut told: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
         for channel in CHANNELS {
             for alert in here.told(channel) {
                 let word = |name: &str| alert[name].as_str().unwrap_or("-").to_owned();
@@ -155,15 +155,22 @@ impl Report {
                     word("account"),
                     word("reason"),
                 );
-                told.entry(line).or_default().push(channel);
+                let channels = told.entry(line).or_default();
+                *channels.entry(channel).or_default() += 1;
             }
         }
         for (line, channels) in told {
-            self.line(format!("{line} → {}", channels.join(" ")));
+            let told = channels.iter().map(|(channel, count)| match count {
+                1 => format!(" {channel}"),
+                _ => format!(" {channel} ×{count}"),
+            });
+            self.line(format!("{line} →{}", told.collect::<String>()));
         }
         for (of, count) in usual {
             self.line(format!("{of}: {count}"));
         }
-        self.line(format!("the last look: {}", on_the_wall(here.now())));
+        let dead = here.shop.api("GET", "/alerts/dead", None).json();
+        let dead = dead["dead"].as_array().unwrap().len();
+        self.line(format!("given up: {dead}"));
     }
 }

@@ -263,10 +263,11 @@ impl Restaurant {
         }
     }
 
-    /// A follower says something and reads the answer in the same breath.
+    /// A follower says something and reads the answer in the same breath; gives it when people have been told, too.
     pub fn says(&self, openid: &str, text: &str) -> String {
         let delivered = self.follower(openid).says(text).wait();
         assert_eq!(delivered.fault, None, "{openid}: {text}");
+        self.rests();
         delivered.text().unwrap_or_default().to_owned()
     }
 
@@ -318,11 +319,12 @@ impl Restaurant {
         self.shop.call(&self.sessions[name], method, path, body)
     }
 
-    /// Somebody does something with a conversation, and may.
+    /// Somebody does something with a conversation, and may; gives what it is then, when people have been told, too.
     pub fn does(&self, name: &str, id: &str, verb: &str, body: Option<&Value>) -> Value {
         let answer = self.tries(name, "POST", &format!("/conversations/{id}/{verb}"), body);
         let is_good = (200..300).contains(&answer.status);
         assert!(is_good, "{name} {verb}: {}", answer.text());
+        self.rests();
         answer.json()
     }
 
