@@ -181,8 +181,24 @@ impl Restaurant {
             .collect()
     }
 
-    /// Everything counted since the first start.
+    /// Everything counted since the first start, once what the channels took is.
     pub fn counters(&self) -> Counters {
+        let took = |counters: &Counters, (channel, receiver): (&str, &Receiver)| {
+            let name = "wxreply_notifications_total";
+            let counter = format!("{name}{{channel=\"{channel}\",result=\"ok\"}}");
+            let count = counters.get(&counter).copied().unwrap_or_default();
+            format!("{count}") == receiver.count().to_string()
+        };
+        let mut all = Counters::new();
+        eventually("every alert is counted", || {
+            all = self.counted_now();
+            let mut channels = CHANNELS.into_iter().zip(&self.receivers);
+            channels.all(|channel| took(&all, channel))
+        });
+        all
+    }
+
+    fn counted_now(&self) -> Counters {
         let mut all = self.metrics();
         all.retain(|name, _| {
             let name = name.split('{').next().unwrap();
