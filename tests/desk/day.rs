@@ -413,6 +413,7 @@ fn somebody_leaves(here: &Restaurant, report: &mut Report) {
     let disabled = here.shop.api("DELETE", "/users/jun", None);
     assert!(disabled.status < 300, "{}", disabled.text());
     eventually("what jun had is free", || here.list("owner=jun").is_empty());
+    here.rests();
     let me = here.tries("jun", "GET", "/me", None);
     report.line(format!(
         "14:30 jun is disabled; a call with jun's session: {}",

@@ -170,8 +170,12 @@ fn works(house: &House, name: &str, session: &str, seed: u64) -> Taken {
         if house.is_over() {
             break;
         }
-        let states = ["waiting", "assigned", "waiting,assigned,follower,held,bot"];
-        let path = format!("/conversations?limit=50&state={}", states[dice.roll(3)]);
+        let which = match dice.roll(4) {
+            0 => "state=waiting".to_owned(),
+            1 => "state=assigned,follower,held,bot,closed".to_owned(),
+            _ => format!("owner={name}"),
+        };
+        let path = format!("/conversations?limit=50&{which}");
         let (_, listed) = house.insist(session, "GET", &path, None);
         let listed = listed["conversations"]
             .as_array()
@@ -373,7 +377,7 @@ fn killed_under_mixed_load_nothing_is_lost_and_nothing_is_sent_twice() {
             })
             .collect();
         for round in 0..=rounds {
-            let enough = house.acknowledged.load(Ordering::Relaxed) + 20 + dice.roll(60);
+            let enough = house.acknowledged.load(Ordering::Relaxed) + 40 + dice.roll(120);
             let start = Instant::now();
             while house.acknowledged.load(Ordering::Relaxed) < enough {
                 let is_late = start.elapsed() > PATIENCE;
