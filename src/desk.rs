@@ -224,12 +224,17 @@ impl Desk {
             }
         });
         let mut elapsed = Elapsed::More;
+        let mut records = Vec::new();
         for ((known, ..), ended) in due.iter().zip(join_all(acts).await) {
-            if let Err(error) = ended {
-                tracing::error!(%error, conversation = %known.id, "a timer could not be kept");
-                elapsed = Elapsed::Refused;
+            match ended {
+                Ok(record) => records.extend(record),
+                Err(error) => {
+                    tracing::error!(%error, conversation = %known.id, "a timer could not be kept");
+                    elapsed = Elapsed::Refused;
+                }
             }
         }
+        self.record(records).await;
         elapsed
     }
 
@@ -250,13 +255,14 @@ impl Desk {
                 .is_some_and(|look| now.since(look) < settings.claim_timeout)
     }
 
+    /// Does it, unless somebody was faster. Says what is to be on record of it.
     async fn act(
         &self,
         known: &Arc<Conversation>,
         act: Act,
         by: &AgentName,
         now: Time,
-    ) -> Result<(), ActError> {
+    ) -> Result<Option<AuditRecord>, ActError> {
         let timer = match &act {
             Act::Elapsed { timer, .. } => Some(*timer),
             _ => None,
@@ -275,50 +281,24 @@ impl Desk {
                     tracing::info!(conversation = %known.id, timer = timer.word(), "timer elapsed");
                     (self.world.observe)(known, &acted.conversation, timer);
                 }
-                if let Some(what) = what.filter(|_| !acted.already) {
-                    self.record(what, known, &acted.conversation, timer, now)
-                        .await;
-                }
-                Ok(())
+                let what = what.filter(|_| !acted.already);
+                Ok(what.map(|what| record(what, known, &acted.conversation, timer, now)))
             }
             // Somebody was faster, or the follower is forgotten: what is due now is seen next time.
             Err(
                 ActError::Refused(Refusal::Changed | Refusal::OwnedBy(_), _) | ActError::NotFound,
-            ) => Ok(()),
+            ) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Puts on record what the desk did. The journal has it as well: a record that the store refuses is only logged.
-    async fn record(
-        &self,
-        what: What,
-        before: &Conversation,
-        after: &Conversation,
-        timer: Option<Timer>,
-        at: Time,
-    ) {
-        let words = |known: &Conversation| {
-            let (state, owner) = (known.state.word(), known.owner.as_ref());
-            json!({ "state": state, "owner": owner, "version": known.version })
-        };
-        let mut then = words(after);
-        if let (Some(timer), Some(then)) = (timer, then.as_object_mut()) {
-            then.insert("timer".to_owned(), json!(timer.word()));
+    /// Puts on record what the desk did. The journal has it as well: records that the store refuses are only logged.
+    async fn record(&self, records: Vec<AuditRecord>) {
+        if records.is_empty() {
+            return;
         }
-        let record = AuditRecord {
-            seq: 0,
-            at,
-            by: Some(system()),
-            what: what.word().into(),
-            target: before.id.to_string().into(),
-            before: Some(words(before).to_string().into()),
-            after: Some(then.to_string().into()),
-            address: None,
-            account: Some(before.account.clone()),
-        };
-        if let Err(error) = self.store.audit(record).await {
-            tracing::error!(%error, conversation = %before.id, "what the desk did is not on record");
+        if let Err(error) = self.store.audit_all(records).await {
+            tracing::error!(%error, "what the desk did is not on record");
         }
     }
 
@@ -371,11 +351,7 @@ impl Desk {
             }
             _ => return None,
         };
-        let reason: Arc<str> = if now.since(due) > LATE_AFTER {
-            format!("{reason}(迟到的提醒)").into()
-        } else {
-            reason
-        };
+        let reason = late(reason, due, now);
         let shows_words = settings.alerts.iter().any(|channel| channel.excerpt > 0);
         Some(Alert {
             id: occasion::of(known, timer),
@@ -464,8 +440,11 @@ impl Desk {
                 who: who.clone(),
                 why,
             };
-            if let Err(error) = self.act(&known, act, &who, now).await {
-                tracing::error!(%error, conversation = %known.id, "a conversation could not be taken from who left");
+            match self.act(&known, act, &who, now).await {
+                Ok(record) => self.record(record.into_iter().collect()).await,
+                Err(error) => {
+                    tracing::error!(%error, conversation = %known.id, "a conversation could not be taken from who left");
+                }
             }
         }
         self.give(now).await;
@@ -492,8 +471,11 @@ impl Desk {
                 to: to.clone(),
                 reason: "".into(),
             };
-            if let Err(error) = self.act(&known, act, &system(), now).await {
-                tracing::warn!(%error, conversation = %known.id, "a conversation could not be given to somebody");
+            match self.act(&known, act, &system(), now).await {
+                Ok(record) => self.record(record.into_iter().collect()).await,
+                Err(error) => {
+                    tracing::warn!(%error, conversation = %known.id, "a conversation could not be given to somebody");
+                }
             }
         }
     }
@@ -568,7 +550,11 @@ impl Desk {
                 account: None,
                 conversation: None,
                 priority: urgent.unwrap_or(Priority::Normal),
-                reason: format!("{count} 个会话的回复时限在下次上班前就到了").into(),
+                reason: late(
+                    format!("{count} 个会话的回复时限在下次上班前就到了").into(),
+                    close,
+                    now,
+                ),
                 waiting: waiting.unwrap_or_default(),
                 at: now,
                 tier: 1,
@@ -585,6 +571,44 @@ impl Desk {
             return Some(now.plus(TRY_AGAIN));
         }
         hours.next_close(hours.next_open(now)?)
+    }
+}
+
+/// What people are told, and that it was due long before, where it was.
+fn late(reason: Arc<str>, due: Time, now: Time) -> Arc<str> {
+    if now.since(due) > LATE_AFTER {
+        format!("{reason}(迟到的提醒)").into()
+    } else {
+        reason
+    }
+}
+
+/// What is on record of something that the desk did.
+fn record(
+    what: What,
+    before: &Conversation,
+    after: &Conversation,
+    timer: Option<Timer>,
+    at: Time,
+) -> AuditRecord {
+    let words = |known: &Conversation| {
+        let (state, owner) = (known.state.word(), known.owner.as_ref());
+        json!({ "state": state, "owner": owner, "version": known.version })
+    };
+    let mut then = words(after);
+    if let (Some(timer), Some(then)) = (timer, then.as_object_mut()) {
+        then.insert("timer".to_owned(), json!(timer.word()));
+    }
+    AuditRecord {
+        seq: 0,
+        at,
+        by: Some(system()),
+        what: what.word().into(),
+        target: before.id.to_string().into(),
+        before: Some(words(before).to_string().into()),
+        after: Some(then.to_string().into()),
+        address: None,
+        account: Some(before.account.clone()),
     }
 }
 

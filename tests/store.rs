@@ -1,7 +1,7 @@
 //! Holds every store to the promises of `trait Store`: one suite, and for sled what only it can be put through.
 #![expect(clippy::unwrap_used, reason = "a test says so when it fails")]
 
-mod fixtures;
+pub mod fixtures;
 #[macro_use]
 mod suite;
 mod durability;

@@ -76,14 +76,7 @@ async fn fill(data: &Path, open: usize) -> anyhow::Result<()> {
     let store = SledStore::open(data, now).await?;
     let turns = futures_util::stream::iter(0..2 * open).map(|n| {
         let store = Arc::clone(&store);
-        async move {
-            take(
-                &*store,
-                n,
-                now.minus(Duration::from_secs(n as u64 % 36_000)),
-            )
-            .await
-        }
+        async move { take(&store, n, now.minus(Duration::from_secs(n as u64 % 36_000))).await }
     });
     let mut turns = turns.buffer_unordered(1024);
     while let Some(taken) = turns.next().await {

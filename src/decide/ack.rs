@@ -128,14 +128,16 @@ fn promise(case: &Case<'_>, priority: Priority) -> Option<Box<str>> {
     let hours = settings.hours(sla.clock);
     let shuts = case.window().until(case.now).unwrap_or(case.now);
     if due > shuts {
-        let closes = hours.and_then(|hours| hours.next_close(case.now));
-        let is_closed_before = closes.is_some_and(|closes| closes < due);
-        if !is_closed_before {
-            return Some(COLLECT.into());
-        }
-        let opens = hours.and_then(|hours| Some((hours, hours.next_open(closes?)?)));
-        let opens = opens.map(|(hours, opens)| format!("{} ", hours.in_words(opens, case.now)));
-        return Some(format!("{}{WRITE_AGAIN}", opens.unwrap_or_default()).into());
+        // People go home before it is answered, and are back when it is too late to push.
+        let reopens = hours.and_then(|hours| {
+            let closes = hours.next_close(case.now);
+            let closes = closes.filter(|closes| *closes < due)?;
+            Some(hours.in_words(hours.next_open(closes)?, case.now))
+        });
+        return Some(match reopens {
+            Some(reopens) => format!("{reopens} {WRITE_AGAIN}").into(),
+            None => COLLECT.into(),
+        });
     }
     let spoken = |calendar: &Calendar, at: Time| calendar.in_words(at, case.now);
     match hours {

@@ -56,7 +56,14 @@ pub(super) fn hand_out(
                 }
                 | Move::Raise { .. },
             ) => told,
-            Some(Move::Owner | Move::Escalate { .. } | Move::Assign { .. }) => Some(Move::Owner),
+            Some(Move::Owner | Move::Escalate { .. } | Move::Assign { .. }) => {
+                let owner = conversation.owner.as_ref();
+                let is_there = |owner| case.memory.on_duty.can_take(owner, &conversation.account);
+                Some(match owner.is_some_and(is_there) {
+                    true => Move::Owner,
+                    false => Move::Queue,
+                })
+            }
             _ => Some(Move::Follower),
         };
     }

@@ -100,6 +100,10 @@ acts! {
     SentToDesk = "conversation.desk";
     /// Somebody saw that an episode ended without an answer.
     Acknowledged = "conversation.acknowledge";
+    /// A follower was erased everywhere.
+    FollowerErased = "follower.erase";
+    /// Everything that is kept of a follower was handed out.
+    FollowerExported = "follower.export";
     /// Somebody wrote about what many followers say, or said that it is over.
     IncidentEdited = "incident.edit";
     /// Something happened to a conversation by itself.

@@ -306,6 +306,8 @@ pub enum Move {
         /// The words that say so, for people.
         note: Option<Arc<str>>,
     },
+    /// To the queue, in the same episode: whoever owns it is not there.
+    Queue,
 }
 
 impl Move {

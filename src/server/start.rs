@@ -31,7 +31,7 @@ use crate::desk::{self, Desk};
 use crate::files::Cache;
 use crate::hook::HookCaller;
 use crate::model::media::hex;
-use crate::model::{AccountName, Fetched, State, Time, Timer};
+use crate::model::{AccountName, AuditRecord, Fetched, OpenId, State, Time, Timer, What};
 use crate::received::Received;
 use crate::rights::Rights;
 use crate::rules;
@@ -198,10 +198,18 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
         ask_hook: ask_hook(settings, &metrics),
         media: ids_of(&uploader),
         erased: {
-            let privacy = Arc::clone(&privacy);
-            Arc::new(move |account, follower| {
+            let (privacy, store) = (Arc::clone(&privacy), Arc::clone(&store));
+            let clock = settings.clock.clone();
+            Arc::new(move |account: AccountName, follower: OpenId| {
                 let privacy = Arc::clone(&privacy);
-                Box::pin(async move { privacy.erase_elsewhere(&account, &follower).await })
+                let (store, at) = (Arc::clone(&store), clock.now());
+                Box::pin(async move {
+                    privacy.erase_elsewhere(&account, &follower).await?;
+                    store
+                        .audit(asked_to_be_forgotten(account, &follower, at))
+                        .await?;
+                    Ok(())
+                })
             })
         },
         hear: {
@@ -364,6 +372,21 @@ fn followers_files(received: &Arc<Received>) -> Elsewhere {
                 Ok(shown.collect())
             })
         }),
+    }
+}
+
+/// What is on record of a follower who asked WeChat to be forgotten.
+fn asked_to_be_forgotten(account: AccountName, follower: &OpenId, at: Time) -> AuditRecord {
+    AuditRecord {
+        seq: 0,
+        at,
+        by: None,
+        what: What::FollowerErased.word().into(),
+        target: follower.short().to_string().into(),
+        before: None,
+        after: None,
+        address: None,
+        account: Some(account),
     }
 }
 

@@ -460,6 +460,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error`] when it could not be written.
     async fn audit(&self, record: AuditRecord) -> Result<u64, Error>;
 
+    /// The same with several, in their order and with one flush.
+    ///
+    /// # Errors
+    /// As [`Store::audit`].
+    async fn audit_all(&self, records: Vec<AuditRecord>) -> Result<(), Error>;
+
     /// Records that fit the query, newest first. A page may have fewer than asked for and still go on.
     ///
     /// # Errors

@@ -136,7 +136,9 @@ fn what_cannot_be_fetched_yet_is_tried_again_over_a_restart_and_given_up_after_t
     eventually("giving up", || {
         missing(&stage, &late).contains("three days are over")
     });
-    assert_eq!(stage.account("shop")["queues"]["media"], 0);
+    eventually("an empty queue", || {
+        stage.account("shop")["queues"]["media"] == 0
+    });
     // What is here stays here.
     assert_eq!(fetched(&stage, &id).body, POINT_PNG);
 }

@@ -2,8 +2,12 @@
 //! everything else over HTTP.
 
 mod day;
+mod faults;
 mod killed;
+mod races;
 mod rows;
+mod staff;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -83,8 +87,7 @@ impl Plan {
 /// A running shop.
 pub struct Shop {
     pub clock: Clock,
-    /// Stops when dropped.
-    _wechat: Wechat,
+    pub wechat: Wechat,
     pub account: Account,
     /// The further ones, in the plan's order.
     pub others: Vec<Account>,
@@ -198,7 +201,7 @@ impl Shop {
         let account = accounts.remove(0);
         let mut shop = Self {
             clock,
-            _wechat: wechat,
+            wechat,
             account,
             others: accounts,
             variables: plan.variables,
@@ -232,6 +235,20 @@ impl Shop {
         self.stop();
         self.clock.advance(away);
         self.start();
+    }
+
+    /// The same at once, with something done to the data meanwhile.
+    pub fn while_stopped(&mut self, does: impl FnOnce(&Path)) {
+        self.stop();
+        does(&self.directory.path().join("data"));
+        self.start();
+    }
+
+    /// What Prometheus reads.
+    pub fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.address());
+        let mut response = self.agent.get(&url).call().unwrap();
+        response.body_mut().read_to_string().unwrap()
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -359,10 +376,15 @@ pub fn time(text: &str) -> Time {
 }
 
 /// Asks again until it is so; what the server does by itself takes a moment.
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    eventually_within(PATIENCE, what, is_so);
+}
+
+/// The same with a patience of its own.
+pub fn eventually_within(patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "never came: {what}");
+        assert!(start.elapsed() < patience, "never came: {what}");
         std::thread::yield_now();
     }
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 use wxreply::model::desk::DeskSettings;
-use wxreply::model::{Act, Conversation, Reply, State, Timer};
+use wxreply::model::{Act, AlertChannel, ChannelKind, Conversation, Reply, State, Timer};
 use wxreply::store::{Query, Store};
 
 use super::first_format::{assert_same, left, told};
@@ -49,7 +49,21 @@ async fn what_the_second_format_kept_is_all_there() {
 async fn the_clocks_of_the_desk_begin_with_the_last_thing_that_happened() {
     let dir = left(VALUES);
     let store = open(dir.path()).await;
-    let settings = DeskSettings::default();
+    let channel = AlertChannel {
+        name: "duty".into(),
+        kind: ChannelKind::Webhook,
+        url: "https://ops.example.com".into(),
+        secret: None,
+        tier: 1,
+        night: false,
+        excerpt: 0,
+        from: None,
+        to: Vec::new(),
+    };
+    let settings = DeskSettings {
+        alerts: vec![channel],
+        ..DeskSettings::default()
+    };
     let next = |known: &Conversation| {
         let (due, timer) = known.next_timer(&settings, at(100)).unwrap();
         (due.since(known.updated_at), timer)

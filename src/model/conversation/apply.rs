@@ -76,7 +76,7 @@ impl Conversation {
                     self.last_message = Some(unassigned(*id, from, why, now));
                 }
             }
-            Change::HandedBack { .. } => self.to_bot(Trigger::HandedBack, now),
+            Change::HandedBack { .. } => self.end_with_rules(Trigger::HandedBack, now),
             Change::Snoozed { until, .. } => {
                 self.go(Trigger::Snoozed, now);
                 self.desk_mut().snoozed_until = Some(*until);
@@ -85,6 +85,7 @@ impl Conversation {
             Change::Prioritised { priority, .. } => {
                 self.priority = *priority;
                 let desk = self.desk_mut();
+                desk.since = now;
                 desk.alerts = 0;
                 desk.is_breached = false;
             }
@@ -202,7 +203,7 @@ impl Conversation {
         desk.missed = desk.missed.saturating_add(1);
     }
 
-    fn to_bot(&mut self, trigger: Trigger, now: Time) {
+    fn end_with_rules(&mut self, trigger: Trigger, now: Time) {
         self.go(trigger, now);
         if self.state == State::Bot {
             self.owner = None;
@@ -265,7 +266,7 @@ impl Conversation {
     fn apply_timer(&mut self, timer: Timer, now: Time) {
         match timer {
             Timer::ClaimTimeout => self.leave(now),
-            Timer::Quiet => self.to_bot(Trigger::Quiet, now),
+            Timer::Quiet => self.end_with_rules(Trigger::Quiet, now),
             Timer::Snooze => {
                 let owned = self.owner.is_some();
                 self.go(Trigger::Woke { owned }, now);
@@ -281,7 +282,7 @@ impl Conversation {
                 self.go(Trigger::WindowPassed, now);
                 self.miss(now);
             }
-            Timer::External => self.to_bot(Trigger::Returned, now),
+            Timer::External => self.end_with_rules(Trigger::Returned, now),
             Timer::Review => self.desk_mut().review_asked = true,
             // Written as what was not collected.
             Timer::HeldExpiry => {}
@@ -413,6 +414,7 @@ impl Conversation {
                             | Move::Assign { .. }
                             | Move::Raise { .. }
                             | Move::Owner
+                            | Move::Queue
                     )
                 )
             {
@@ -477,14 +479,13 @@ impl Conversation {
                 note,
             } => {
                 let stays = self.state.is_open();
-                if stays && *priority < self.priority {
+                let is_news = *priority < self.priority || self.desk().asked_at.is_none();
+                self.escalate(stays, *reason, *priority, note.as_ref(), now);
+                if stays && is_news {
                     self.reason = Some(*reason);
                     self.reason_note.clone_from(note);
-                    let desk = self.desk_mut();
-                    desk.alerts = 0;
-                    desk.is_breached = false;
+                    self.tell_anew(now);
                 }
-                self.escalate(stays, *reason, *priority, note.as_ref(), now);
             }
             Move::Assign {
                 to,
@@ -513,6 +514,10 @@ impl Conversation {
                 }
                 self.go(Trigger::Wrote { owned }, now);
             }
+            Move::Queue => {
+                self.leave(now);
+                self.go(Trigger::Wrote { owned: false }, now);
+            }
             Move::Follower => {
                 let is_held = self.held(now).next().is_some();
                 let trigger = if is_held {
@@ -528,7 +533,7 @@ impl Conversation {
                     State::External => Trigger::Returned,
                     _ => Trigger::Quiet,
                 };
-                self.to_bot(trigger, now);
+                self.end_with_rules(trigger, now);
             }
             Move::External { until } => {
                 if self.state != State::External {
@@ -561,8 +566,12 @@ impl Conversation {
         now: Time,
     ) {
         if stays {
+            let is_news = priority < self.priority;
             self.priority = self.priority.min(priority);
             self.desk_mut().snoozed_until = None;
+            if is_news {
+                self.tell_anew(now);
+            }
         } else {
             self.open(reason, priority, note, now);
         }
@@ -571,6 +580,16 @@ impl Conversation {
             self.desk_mut().seen_at = now;
         }
         self.go(Trigger::Escalated { owned }, now);
+    }
+
+    /// People hear of it as if it began now: who owns it, or those on duty.
+    fn tell_anew(&mut self, now: Time) {
+        let is_owned = self.owner.is_some();
+        let desk = self.desk_mut();
+        desk.since = now;
+        desk.is_given = is_owned;
+        desk.alerts = 0;
+        desk.is_breached = false;
     }
 
     fn apply_settled(&mut self, id: MessageId, result: &Settled, now: Time) {

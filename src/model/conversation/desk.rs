@@ -14,7 +14,7 @@ pub(super) const UNANSWERED_KEPT: usize = 3;
 /// What people's work leaves behind in a conversation. Followers whom only rules ever answered have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desk {
-    /// When the present state began.
+    /// When the present state began, or became more urgent, or was given to somebody.
     pub since: Time,
     /// Since when a person's answer is owed; `None` while none is.
     pub asked_at: Option<Time>,
@@ -26,7 +26,7 @@ pub struct Desk {
     pub last_agent: Option<AgentName>,
     /// The owner's last sign of life here.
     pub seen_at: Time,
-    /// Whether the owner was given it, and did not take it.
+    /// Whether the owner was given it, or it became a crisis in the owner's hands: the owner is told.
     pub is_given: bool,
     /// How many times people were told that it waits.
     pub alerts: u16,

@@ -95,16 +95,19 @@ impl Conversation {
                 self.breach(settings),
                 self.window_warning(now),
                 self.missed(),
-                self.alert_of_given(),
+                self.alert_of_given(settings),
             ],
             State::Follower => [self.quiet(settings), None, None, None, None],
             State::Held => [self.review(), None, None, None, None],
             State::External => [self.external(), None, None, None, None],
             State::Snoozed => [self.snooze(), None, None, None, None],
         };
-        let timers = by_state.into_iter().chain([self.held_expiry()]).flatten();
+        // What a state brings was not due before the state began, whatever it counts from.
+        let since = self.desk().since;
+        let by_state = by_state.into_iter().flatten();
+        let by_state = by_state.map(|(at, timer)| (at.max(since), timer));
         // Of those due at the same time the first counts.
-        timers.min_by_key(|(at, _)| *at)
+        by_state.chain(self.held_expiry()).min_by_key(|(at, _)| *at)
     }
 
     /// Since when a person's answer is owed.
@@ -169,14 +172,14 @@ impl Conversation {
     }
 
     fn alert(&self, settings: &DeskSettings, now: Time) -> Option<(Time, Timer)> {
+        if settings.alerts.is_empty() {
+            return None;
+        }
         let told = self.desk().alerts;
         let repeat = &settings.sla_of(self.priority).repeat;
-        let start = self.waits_since();
-        let mut due = start.plus(nth(repeat, told)?);
-        if told == 0 {
-            // It was given back, or has become more urgent: news of now, not of when it was asked.
-            due = due.max(self.updated_at);
-        }
+        // Given back, it is told from the beginning.
+        let start = self.desk().since;
+        let due = start.plus(nth(repeat, told)?);
         let count = (told + 1..u16::MAX)
             .take_while(|count| nth(repeat, *count).is_some_and(|after| start.plus(after) <= now))
             .last()
@@ -185,9 +188,10 @@ impl Conversation {
     }
 
     /// Whoever was given it is told once.
-    fn alert_of_given(&self) -> Option<(Time, Timer)> {
+    fn alert_of_given(&self, settings: &DeskSettings) -> Option<(Time, Timer)> {
         let desk = self.desk();
-        (desk.is_given && desk.alerts == 0).then_some((desk.since, Timer::Alert { count: 1 }))
+        (desk.is_given && desk.alerts == 0 && !settings.alerts.is_empty())
+            .then_some((desk.since, Timer::Alert { count: 1 }))
     }
 
     fn breach(&self, settings: &DeskSettings) -> Option<(Time, Timer)> {

@@ -12,14 +12,15 @@ use super::shapes::{
     AsLead, Assign, ConversationShape, Elsewhere, Prioritise, ProblemShape, Remark, Seen, Snooze,
     ToDesk,
 };
-use crate::model::{Act, AgentName};
-use crate::server::access::Agent;
+use crate::model::people::user_name;
+use crate::model::{AccountName, Act, AgentName, Role};
+use crate::server::access::{Agent, RESERVED};
 use crate::server::error::{Code, Problem};
 use crate::server::presence::Looking;
 use crate::server::{Site, body};
 
 /// Gives a conversation to somebody: an agent to themself, an owner to a colleague, a lead to anybody. Taking it from its
-/// owner needs a reason.
+/// owner needs a reason. 400 where nobody of this name answers people of this account.
 #[utoipa::path(
     post, path = "/conversations/{id}/assign", operation_id = "assignConversation",
     params(("id" = String, Path)), request_body = Assign,
@@ -43,8 +44,8 @@ pub(super) async fn assign(
     payload: Payload,
 ) -> Result<Json<ConversationShape>, Problem> {
     let Assign { agent, reason } = json_body(&request, payload).await?;
-    let to = AgentName::parse(agent)
-        .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
+    let conversation = reached(&site, &caller, &id).await?;
+    let to = assignee(&site, &agent, &conversation.account).await?;
     act(
         (&site, &caller, &request),
         &id,
@@ -54,6 +55,32 @@ pub(super) async fn assign(
         },
     )
     .await
+}
+
+/// Who is meant, where that is somebody who can answer here: what goes to anybody else would lie there.
+async fn assignee(site: &Site, name: &str, account: &AccountName) -> Result<AgentName, Problem> {
+    let answers = |role: Role, accounts: &[AccountName]| {
+        role >= Role::Agent && (accounts.is_empty() || accounts.contains(account))
+    };
+    let known = match name.strip_prefix("token:") {
+        Some(token) if RESERVED.contains(&token) => AgentName::parse(name).ok(),
+        Some(token) => {
+            let tokens = site.store.tokens().await?;
+            let mut tokens = tokens.iter().filter(|known| *known.name == *token);
+            let is_good = tokens.any(|known| answers(known.role, &known.accounts));
+            AgentName::parse(name).ok().filter(|_| is_good)
+        }
+        None => match user_name(name) {
+            Some(name) => site.store.user(&name).await?,
+            None => None,
+        }
+        .filter(|user| !user.is_disabled && answers(user.role, &user.accounts))
+        .map(|user| user.name),
+    };
+    known.ok_or_else(|| {
+        let detail = "nobody of this name answers people of this account";
+        Problem::new(Code::BadRequest, detail)
+    })
 }
 
 /// Gives a conversation back to the rules.

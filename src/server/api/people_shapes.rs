@@ -52,6 +52,8 @@ pub(super) struct UsersShape {
 #[schema(as = ChangedUser)]
 pub(super) struct ChangedUserShape {
     pub(super) user: UserShape,
+    /// Whoever is disabled gives these conversations back to the queue; at most 200 are named.
+    pub(super) conversations: Vec<String>,
 }
 
 /// A new user.

@@ -14,10 +14,12 @@ use super::shapes::{
     ConversationShape, EraseFollower, ErasedShape, ExportQuery, ExportShape, MessageShape,
     ProblemShape,
 };
+use crate::model::audit::What;
 use crate::model::{AccountName, Conversation, Message, OpenId};
 use crate::server::Site;
 use crate::server::access::{Admin, Caller};
 use crate::server::error::{Code, Problem};
+use crate::server::people::Did;
 use crate::store::{self, Error};
 
 /// Removes one follower everywhere: conversation, messages, what waits to be sent, tags, remark, files. Safe to repeat. Nothing
@@ -45,7 +47,8 @@ pub(super) async fn erase(
     let (account, follower) = follower_of(&caller, account, follower)?;
     let erased = site.privacy.erase(&account, &follower).await?;
     site.privacy.scrub_soon();
-    note(&caller, "erased", &account, &follower);
+    let did = did(What::FollowerErased, &account, &follower);
+    site.audit(&caller, &request, did).await?;
     Ok(Json(ErasedShape { erased }))
 }
 
@@ -67,8 +70,11 @@ pub(super) async fn erase(
 pub(super) async fn export(
     Admin(caller): Admin,
     site: Data<Site>,
-    query: Query<ExportQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    // Read here: who may not ask at all hears that first.
+    let query = Query::<ExportQuery>::from_query(request.query_string());
+    let query = query.map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
     let ExportQuery { account, follower } = query.into_inner();
     let (account, follower) = follower_of(&caller, account, follower)?;
     let Ok(room) = Arc::clone(&site.privacy.exports).try_acquire_owned() else {
@@ -89,7 +95,9 @@ pub(super) async fn export(
     };
     let files = site.privacy.list(&account, &follower).await?;
     let pieces = site.store.history(conversation.id).await?;
-    note(&caller, "exported", &account, &follower);
+    // On record before anything leaves.
+    let did = did(What::FollowerExported, &account, &follower);
+    site.audit(&caller, &request, did).await?;
     let export = Export {
         head: Some(head(&site, &conversation, &files)),
         pieces,
@@ -120,9 +128,9 @@ fn follower_of(
     Ok((account, follower))
 }
 
-/// Writes down that it happened, and to whom only as far as logs may.
-fn note(caller: &Caller, what: &'static str, account: &AccountName, follower: &OpenId) {
-    tracing::info!(by = %caller.name, %account, follower = %follower.short(), what, "privacy");
+/// What is on record: that it happened, and to whom only as far as logs may say.
+fn did(what: What, account: &AccountName, follower: &OpenId) -> Did {
+    Did::to(what, follower.short().to_string()).in_account(account)
 }
 
 /// Everything but the messages, up to where they begin.

@@ -19,7 +19,10 @@ use crate::server::access::{Admin, Caller, Known, Lead, Needs};
 use crate::server::error::{Code, Problem};
 use crate::server::people::{Did, made_up};
 use crate::server::{Site, body};
-use crate::store::ChangedUser;
+use crate::store::{ChangedUser, Query};
+
+/// How many conversations are named that somebody gives back.
+const HANDED_OVER: usize = 200;
 
 /// Says who calls.
 #[utoipa::path(
@@ -318,6 +321,11 @@ async fn edited(
     let name = user_name(name).ok_or_else(no_user)?;
     let change = UserChange::Edit(edit);
     let now = site.clock.now();
+    let is_leaving = matches!(&change, UserChange::Edit(edit) if edit.is_disabled == Some(true));
+    let conversations = match is_leaving {
+        true => owned(site, &name).await?,
+        false => Vec::new(),
+    };
     let ChangedUser { before, after } = site.store.change_user(&name, change, now).await?;
     if before != after {
         let what = match (before.is_disabled, after.is_disabled) {
@@ -335,7 +343,20 @@ async fn edited(
     }
     Ok(Json(ChangedUserShape {
         user: UserShape::new(after, &[]),
+        conversations,
     }))
+}
+
+/// The conversations that somebody has, for whoever takes over.
+async fn owned(site: &Site, name: &AgentName) -> Result<Vec<String>, Problem> {
+    let query = Query {
+        owner: Some(name.clone()),
+        limit: HANDED_OVER,
+        ..Query::default()
+    };
+    let page = site.store.conversations(&query).await?;
+    let ids = page.conversations.iter().map(|known| known.id.to_string());
+    Ok(ids.collect())
 }
 
 /// What is written down about a user.

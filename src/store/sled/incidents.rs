@@ -1,6 +1,8 @@
 //! Keeps incidents, one small value each.
 //! Owns: their keys in the catalog, how many stay. Uses: catalog, disk. Never: what an incident is.
 
+use std::cmp::Reverse;
+
 use crate::model::incident::{INCIDENTS_KEPT, Incident, IncidentEdit};
 use crate::model::{AgentName, Time, TurnKey};
 use crate::store::Error;
@@ -53,6 +55,6 @@ pub(super) fn all(disk: &Disk) -> Result<Vec<Incident>, Error> {
         all.push(decode(value, || "an incident".to_owned())?);
         Ok(())
     })?;
-    all.sort_by(|a, b| (b.at, b.id).cmp(&(a.at, a.id)));
+    all.sort_by_key(|incident| Reverse((incident.at, incident.id)));
     Ok(all)
 }

@@ -555,7 +555,13 @@ impl Store for SledStore {
     }
 
     async fn audit(&self, record: AuditRecord) -> Result<u64, Error> {
-        on_disk(&self.shared, move |disk| people::audit(disk, record)).await
+        on_disk(&self.shared, move |disk| people::audit(disk, vec![record])).await
+    }
+
+    async fn audit_all(&self, records: Vec<AuditRecord>) -> Result<(), Error> {
+        on_disk(&self.shared, move |disk| people::audit(disk, records))
+            .await
+            .map(drop)
     }
 
     async fn audit_page(&self, query: &AuditQuery) -> Result<AuditPage, Error> {

@@ -176,15 +176,18 @@ fn change_durably(disk: &Disk, edits: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Result
 }
 
 /// See [`crate::store::Store::audit`].
-pub(super) fn audit(disk: &Disk, mut record: AuditRecord) -> Result<u64, Error> {
+pub(super) fn audit(disk: &Disk, records: Vec<AuditRecord>) -> Result<u64, Error> {
     let last = disk.last(Map::Audit)?;
-    let last = last.map(|(key, _)| seq(&key)).transpose()?;
-    record.seq = last.map_or(1, |last| last + 1);
-    disk.insert(Map::Audit, &record.seq.to_be_bytes(), sealed(&record)?)
-        .map_err(Error::Unwritable)?;
-    sweep(disk, record.at)?;
+    let mut last = last.map(|(key, _)| seq(&key)).transpose()?.unwrap_or(0);
+    for mut record in records {
+        last += 1;
+        record.seq = last;
+        disk.insert(Map::Audit, &last.to_be_bytes(), sealed(&record)?)
+            .map_err(Error::Unwritable)?;
+        sweep(disk, record.at)?;
+    }
     disk.sync().map_err(Error::Unwritable)?;
-    Ok(record.seq)
+    Ok(last)
 }
 
 /// Lets the oldest go, a few at a time. The newest always stays: numbers are never used again.
