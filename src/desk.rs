@@ -1,6 +1,7 @@
 //! Does what the desk does by itself: timers of conversations, alerts, what happens when somebody comes or goes.
 //! Owns: that each happens once, also over a restart, and who is told. Uses: store, rules, model, clock. Never: when a timer is due (the conversation says), how people are told.
 
+mod occasion;
 mod surge;
 
 use std::sync::Arc;
@@ -390,13 +391,9 @@ impl Desk {
             _ => return None,
         };
         let reason = late(reason, due, now);
-        // Whatever else happens to it meanwhile: the same timer of the same wait is told once.
-        let desk = known.desk();
-        let (since, asked, priority) = (desk.since, desk.asked_at, known.priority);
-        let id = format!("{} {since} {asked:?} {priority:?} {timer:?}", known.id);
         let shows_words = settings.alerts.iter().any(|channel| channel.excerpt > 0);
         Some(Alert {
-            id: TurnKey::of_text(&id),
+            id: occasion::of(known, timer),
             kind,
             account: Some(known.account.clone()),
             conversation: Some(known.id),

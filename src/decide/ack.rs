@@ -128,19 +128,16 @@ fn promise(case: &Case<'_>, priority: Priority) -> Option<Box<str>> {
     let hours = settings.hours(sla.clock);
     let shuts = case.window().until(case.now).unwrap_or(case.now);
     if due > shuts {
-        let is_closed_before = hours.is_some_and(|hours| {
-            hours
-                .next_close(case.now)
-                .is_some_and(|closes| closes < due)
+        // People go home before it is answered, and are back when it is too late to push.
+        let reopens = hours.and_then(|hours| {
+            let closes = hours.next_close(case.now);
+            let closes = closes.filter(|closes| *closes < due)?;
+            Some(hours.in_words(hours.next_open(closes)?, case.now))
         });
-        return Some(
-            if is_closed_before {
-                WRITE_AGAIN
-            } else {
-                COLLECT
-            }
-            .into(),
-        );
+        return Some(match reopens {
+            Some(reopens) => format!("{reopens} {WRITE_AGAIN}").into(),
+            None => COLLECT.into(),
+        });
     }
     let spoken = |calendar: &Calendar, at: Time| calendar.in_words(at, case.now);
     match hours {

@@ -130,6 +130,7 @@ async fn metrics(request: HttpRequest, site: Data<Site>) -> Result<HttpResponse,
         site.metrics.token(account, until);
     }
     let now = site.clock.now();
+    site.metrics.next_timer(site.store.next_alarm_at());
     Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(site.metrics.text(&site.store.desk(now), now)))

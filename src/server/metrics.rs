@@ -6,8 +6,8 @@ use std::time::Duration;
 use ahash::{AHashMap, AHashSet};
 use parking_lot::RwLock;
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::decide::Outcome;
@@ -64,6 +64,8 @@ pub(super) struct Metrics {
     sse_clients: IntGauge,
     oldest_waiting: IntGaugeVec,
     windows_closing: IntGaugeVec,
+    /// Without labels; a vector, so that there can be none.
+    next_timer: GaugeVec,
     held_answers: IntGaugeVec,
     first_response: HistogramVec,
     breaches: IntCounterVec,
@@ -139,6 +141,14 @@ impl Metrics {
             &["account", "api"],
         )?;
         registry.register(Box::new(api_seconds.clone()))?;
+        let next_timer = GaugeVec::new(
+            Opts::new(
+                "wxreply_next_timer_timestamp_seconds",
+                "When something is to happen to a conversation by itself; long past: the desk is stuck.",
+            ),
+            &[],
+        )?;
+        registry.register(Box::new(next_timer.clone()))?;
         let first_response = HistogramVec::new(
             HistogramOpts::new(
                 "wxreply_first_response_seconds",
@@ -237,6 +247,7 @@ impl Metrics {
                 "Answers that wait for a follower's next visit.",
                 &["account"],
             )?,
+            next_timer,
             first_response,
             breaches: counters(
                 "sla_breaches_total",
@@ -335,6 +346,18 @@ impl Metrics {
                 .set(until.seconds()),
             // It may never have been shown.
             None => drop(self.token_expires.remove_label_values(&labels)),
+        }
+    }
+
+    /// Notes when the next timer of a conversation is due; without one there is nothing to show.
+    pub(super) fn next_timer(&self, at: Option<Time>) {
+        match at {
+            Some(at) => self
+                .next_timer
+                .with_label_values::<&str>(&[])
+                .set(Duration::from_millis(at.millis().unsigned_abs()).as_secs_f64()),
+            // It may never have been shown.
+            None => drop(self.next_timer.remove_label_values::<&str>(&[])),
         }
     }
 
@@ -664,6 +687,19 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn the_next_timer_is_shown_to_the_millisecond_while_there_is_one() {
+        let metrics = Metrics::new().unwrap();
+        let text = || String::from_utf8(metrics.text(&[], Time::default())).unwrap();
+        metrics.next_timer(None);
+        assert!(!text().contains("next_timer_timestamp"));
+        metrics.next_timer(Some(Time::from_millis(1_780_450_200_001)));
+        let line = "\nwxreply_next_timer_timestamp_seconds 1780450200.001\n";
+        assert!(text().contains(line), "{}", text());
+        metrics.next_timer(None);
+        assert!(!text().contains("next_timer_timestamp"));
     }
 
     #[test]

@@ -331,7 +331,8 @@ fn elapsed(metrics: &Arc<Metrics>) -> desk::Observe {
 fn first_answer(metrics: &Arc<Metrics>) -> turn::FirstAnswer {
     let metrics = Arc::clone(metrics);
     Arc::new(move |known, now| {
-        if known.desk().first_answer_at == Some(now) {
+        // Where nobody asked, nobody has waited: a person came by, perhaps after an episode that was missed.
+        if known.desk().first_answer_at == Some(now) && known.reason.is_some() {
             let took = now.since(known.opened_at);
             metrics.first_response(&known.account, known.priority, took);
         }

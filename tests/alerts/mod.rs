@@ -198,26 +198,8 @@ impl Receiver {
 }
 
 fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, script: &Mutex<VecDeque<Answer>>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut line = String::new();
-    reader.read_line(&mut line).unwrap();
-    let mut headers = Vec::new();
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).unwrap();
-        let Some((name, value)) = header.trim_end().split_once(": ") else {
-            break;
-        };
-        headers.push((name.to_lowercase(), value.to_owned()));
-    }
-    let mut request = Request {
-        line,
-        headers,
-        body: String::new(),
-    };
-    let mut body = vec![0; request.header("content-length").parse().unwrap()];
-    reader.read_exact(&mut body).unwrap();
-    request.body = String::from_utf8(body).unwrap();
+    // Whoever is killed while it speaks has said nothing.
+    let Ok(request) = read(&stream) else { return };
     log.lock().unwrap().push(request);
     let mut script = script.lock().unwrap();
     let (status, header, body) = match script.len() {
@@ -229,6 +211,31 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, script: &Mutex<VecDeq
         "HTTP/1.1 {status} X\r\n{header}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
     );
     let _gone = stream.write_all(answer.as_bytes());
+}
+
+fn read(stream: &TcpStream) -> std::io::Result<Request> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut headers = Vec::new();
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header)?;
+        let Some((name, value)) = header.trim_end().split_once(": ") else {
+            break;
+        };
+        headers.push((name.to_lowercase(), value.to_owned()));
+    }
+    let mut request = Request {
+        line,
+        headers,
+        body: String::new(),
+    };
+    let length = request.header("content-length").parse();
+    let mut body = vec![0; length.map_err(std::io::Error::other)?];
+    reader.read_exact(&mut body)?;
+    request.body = String::from_utf8(body).unwrap();
+    Ok(request)
 }
 
 /// What a stand is made of.

@@ -1,6 +1,7 @@
 //! Works at the desk: the server in this process on a clock that the test moves, the pretend WeChat on the same clock,
 //! everything else over HTTP.
 
+mod day;
 mod faults;
 mod killed;
 mod races;
@@ -46,6 +47,12 @@ reply = "十点开门。"
 /// What a shop is opened with.
 pub struct Plan {
     pub starts: &'static str,
+    /// What the account is called.
+    pub name: &'static str,
+    /// Further accounts, whose AppSecrets the server knows.
+    pub others: Vec<(&'static str, Rights)>,
+    /// Variables beside the API token.
+    pub variables: Vec<(&'static str, String)>,
     /// Whether the server knows the AppSecret, so that it can push.
     pub has_secret: bool,
     pub rights: Rights,
@@ -59,6 +66,9 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             starts: WEDNESDAY,
+            name: "shop",
+            others: Vec::new(),
+            variables: Vec::new(),
             has_secret: true,
             rights: Rights::VERIFIED,
             sections: String::new(),
@@ -79,6 +89,9 @@ pub struct Shop {
     pub clock: Clock,
     pub wechat: Wechat,
     pub account: Account,
+    /// The further ones, in the plan's order.
+    pub others: Vec<Account>,
+    variables: Vec<(&'static str, String)>,
     directory: TempDir,
     /// Taken only while it is started again.
     running: Option<Running>,
@@ -93,8 +106,14 @@ struct Running {
 
 impl Running {
     /// Serves what is in the directory until told to stop.
-    fn start(directory: &Path, clock: &Clock) -> Self {
-        let variables = vec![("WXREPLY_API_TOKEN".into(), TOKEN.into())];
+    fn start(directory: &Path, variables: &[(&str, String)], clock: &Clock) -> Self {
+        let mut all = vec![("WXREPLY_API_TOKEN".into(), TOKEN.into())];
+        all.extend(
+            variables
+                .iter()
+                .map(|(name, text)| (name.into(), text.into())),
+        );
+        let variables = all;
         let config = wxreply::config::load(Some(&directory.join("wxreply.toml")), variables);
         let mut settings = config
             .unwrap_or_else(|problems| panic!("{problems}"))
@@ -136,10 +155,6 @@ impl Drop for Shop {
 }
 
 impl Shop {
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a plan is made for one shop, and written where it is opened"
-    )]
     pub fn open(plan: Plan) -> Self {
         let clock = Clock::stopped_at(time(plan.starts));
         let wechat = Wechat::start(Settings {
@@ -149,25 +164,33 @@ impl Shop {
             ..Settings::default()
         });
         let wechat = wechat.unwrap();
-        let settings = AccountSettings {
-            mode: Mode::Secure,
-            any_media: true,
-            rights: plan.rights,
-            ..AccountSettings::secure("shop", "")
-        };
-        let directory = TempDir::new().unwrap();
-        let secret = plan
-            .has_secret
-            .then(|| format!("secret = \"{}\"\n", settings.secret));
-        let config = format!(
-            "listen = \"127.0.0.1:0\"\nlog_format = \"json\"\n{}\n[account.shop]\napp_id = \"{}\"\nmode = \"secure\"\ntoken = \"{}\"\naes_key = \"{}\"\napi_base = \"{}\"\n{}",
-            plan.sections,
-            settings.app_id,
-            settings.token,
-            settings.aes_key.as_deref().unwrap(),
-            wechat.api_base(),
-            secret.unwrap_or_default(),
+        let mut config = format!(
+            "listen = \"127.0.0.1:0\"\nlog_format = \"json\"\n{}\n",
+            plan.sections
         );
+        let first = (plan.name, plan.rights, plan.has_secret);
+        let others = plan.others.iter();
+        let others = others.map(|(name, rights)| (*name, *rights, true));
+        let mut accounts = Vec::new();
+        for (name, rights, has_secret) in std::iter::once(first).chain(others) {
+            let settings = AccountSettings {
+                mode: Mode::Secure,
+                any_media: true,
+                rights,
+                ..AccountSettings::secure(name, "")
+            };
+            let secret = has_secret.then(|| format!("secret = \"{}\"\n", settings.secret));
+            config += &format!(
+                "[account.{name}]\napp_id = \"{}\"\nmode = \"secure\"\ntoken = \"{}\"\naes_key = \"{}\"\napi_base = \"{}\"\n{}",
+                settings.app_id,
+                settings.token,
+                settings.aes_key.as_deref().unwrap(),
+                wechat.api_base(),
+                secret.unwrap_or_default(),
+            );
+            accounts.push(wechat.account(settings));
+        }
+        let directory = TempDir::new().unwrap();
         fs::write(directory.path().join("wxreply.toml"), config).unwrap();
         let rules = directory.path().join("rules");
         fs::create_dir(&rules).unwrap();
@@ -175,11 +198,13 @@ impl Shop {
         for (name, text) in &plan.rules {
             fs::write(rules.join(name), text).unwrap();
         }
-        let account = wechat.account(settings);
+        let account = accounts.remove(0);
         let mut shop = Self {
             clock,
             wechat,
             account,
+            others: accounts,
+            variables: plan.variables,
             directory,
             running: None,
             agent: agent(),
@@ -189,9 +214,11 @@ impl Shop {
     }
 
     fn start(&mut self) {
-        let running = Running::start(self.directory.path(), &self.clock);
-        let url = format!("http://{}/wx/shop", running.address);
-        self.account.change(|settings| settings.callback = url);
+        let running = Running::start(self.directory.path(), &self.variables, &self.clock);
+        for account in std::iter::once(&self.account).chain(&self.others) {
+            let url = format!("http://{}/wx/{}", running.address, account.settings().name);
+            account.change(|settings| settings.callback = url);
+        }
         self.running = Some(running);
     }
 
@@ -238,15 +265,17 @@ impl Shop {
     }
 
     pub fn call(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
-        let address = self.running.as_ref().unwrap().address;
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = ureq::http::Request::builder()
             .method(method)
-            .uri(format!("http://{address}/api/v1{path}"))
+            .uri(format!("http://{}/api/v1{path}", self.address()))
             .header("authorization", format!("Bearer {token}"))
-            .header("content-type", "application/json")
-            .body(body.as_bytes())
-            .unwrap();
+            .header("content-type", "application/json");
+        self.run(request.body(body.into_bytes()).unwrap())
+    }
+
+    /// Any request.
+    pub fn run(&self, request: ureq::http::Request<Vec<u8>>) -> Answer {
         let mut response = self.agent.run(request).unwrap();
         Answer {
             status: response.status().as_u16(),

@@ -44,11 +44,18 @@ fn talk() -> Talk {
 
 fn raised(decision: &Decision) -> Option<(Priority, String)> {
     match &decision.answer.moved {
-        Some(Move::Raise {
-            reason: Reason::Crisis,
-            priority,
-            note,
-        }) => Some((*priority, note.as_deref().unwrap_or_default().to_owned())),
+        Some(
+            Move::Raise {
+                reason: Reason::Crisis,
+                priority,
+                note,
+            }
+            | Move::Requeue {
+                reason: Reason::Crisis,
+                priority,
+                note,
+            },
+        ) => Some((*priority, note.as_deref().unwrap_or_default().to_owned())),
         _ => None,
     }
 }

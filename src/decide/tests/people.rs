@@ -20,9 +20,14 @@ fn talk(desk: &str) -> Talk {
 
 fn called(decision: &Decision) -> (Reason, Priority, Option<String>) {
     match &decision.answer.moved {
-        Some(Move::Escalate {
-            reason, priority, ..
-        }) => (*reason, *priority, None),
+        Some(
+            Move::Escalate {
+                reason, priority, ..
+            }
+            | Move::Requeue {
+                reason, priority, ..
+            },
+        ) => (*reason, *priority, None),
         Some(Move::Assign {
             reason,
             priority,

@@ -516,6 +516,11 @@ impl Conversation {
             } => {
                 self.leave(now);
                 let stays = self.state.is_open();
+                if stays && *priority < self.priority {
+                    self.reason = Some(*reason);
+                    self.reason_note.clone_from(note);
+                    self.desk_mut().is_breached = false;
+                }
                 self.escalate(stays, *reason, *priority, note.as_ref(), now);
             }
             Move::Follower => {
