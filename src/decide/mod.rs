@@ -380,7 +380,7 @@ fn raised(case: &Case<'_>, conversation: &Conversation) -> Option<Move> {
     }
     let why = people::raise(case)?;
     Some(Move::Raise {
-        reason: Reason::Pressing,
+        reason: conversation.reason.unwrap_or(Reason::Pressing),
         priority,
         note: Some(why.into()),
     })

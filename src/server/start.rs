@@ -31,7 +31,9 @@ use crate::desk::{self, Desk};
 use crate::files::Cache;
 use crate::hook::HookCaller;
 use crate::model::media::hex;
-use crate::model::{AccountName, AuditRecord, Fetched, OpenId, State, Time, Timer, What};
+use crate::model::{
+    AccountName, AuditRecord, Conversation, Fetched, OpenId, State, Time, Timer, What,
+};
 use crate::received::Received;
 use crate::rights::Rights;
 use crate::rules;
@@ -316,13 +318,21 @@ async fn assemble(settings: &Settings, store: Arc<dyn Store>) -> Result<Applicat
 /// Counts what happened by itself.
 fn elapsed(metrics: &Arc<Metrics>) -> desk::Observe {
     let metrics = Arc::clone(metrics);
+    let counted = Arc::clone(&metrics);
+    let breached = move |before: &Conversation| {
+        let is_next = before.desk().first_answer_at.is_some();
+        let word = if is_next { "next" } else { "first" };
+        counted.breached(&before.account, before.priority, word);
+    };
     Arc::new(move |before, _after, timer| match timer {
-        Timer::Breach => {
-            let is_next = before.desk().first_answer_at.is_some();
-            let word = if is_next { "next" } else { "first" };
-            metrics.breached(&before.account, before.priority, word);
+        Timer::Breach => breached(before),
+        Timer::Missed => {
+            metrics.window_missed(&before.account);
+            // The promise ended with the window at the latest.
+            if !before.desk().is_breached {
+                breached(before);
+            }
         }
-        Timer::Missed => metrics.window_missed(&before.account),
         _ => {}
     })
 }

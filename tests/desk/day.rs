@@ -111,7 +111,7 @@ fn a_day_at_the_desk_and_what_came_of_it() {
     escalations_total account=mini,priority=normal,reason=unmatched: 5
     crisis_hits_total account=flagship,tier=high: 1
     crisis_hits_total account=flagship,tier=urgent: 1
-    sla_breaches_total account=flagship,priority=normal,timer=first: 1
+    sla_breaches_total account=flagship,priority=normal,timer=first: 3
     sla_breaches_total account=flagship,priority=urgent,timer=first: 1
     windows_missed_total account=flagship: 2
     notifications_total channel=duty,result=ok: 152
