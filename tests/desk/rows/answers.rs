@@ -252,11 +252,6 @@ mod from_held {
         shop.passes(HOUR * 24);
         told.is_quiet(&shop);
         assert_eq!(told.on("one").len(), 2);
-        // A newer answer is asked about anew.
-        shop.act(&lili, "replies", Some(&wanted));
-        eventually("asked again: the older one is still there", || {
-            told.on("one").len() == 3
-        });
     }
 
     #[test]
